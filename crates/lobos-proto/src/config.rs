@@ -1,0 +1,124 @@
+//! Every limit, patience and name that the core works with, so that tests can shrink them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// One reading of the driver's two clocks. The core has none of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For deadlines.
+    pub instant: Instant,
+    /// For the Date header.
+    pub wall: SystemTime,
+}
+
+/// Where a driver gets its time from; the simulation has a virtual one.
+pub trait Clock {
+    /// The time, now.
+    fn now(&self) -> Now;
+}
+
+/// What all connections of a server share.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Sizes that a client cannot exceed.
+    pub limits: Limits,
+    /// How long the server waits for what.
+    pub patience: Patience,
+    /// The names under which the server answers.
+    pub hosts: Hosts,
+    /// Origins of web pages (`https://example.org`) that may send requests; `*` is any.
+    pub origins: Vec<String>,
+    /// Refuse every request that changes something.
+    pub read_only: bool,
+    /// The number of the last connection; start it anywhere, so that request ids differ between
+    /// runs.
+    pub connections: AtomicU64,
+}
+
+impl Config {
+    /// A number that no other connection of this server has.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Sizes in bytes, counts in pieces. Beyond a limit the answer is a 4xx.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Request line and headers together.
+    pub head: usize,
+    /// Header lines.
+    pub headers: usize,
+    /// An XML body.
+    pub document: usize,
+    /// The object of one PUT: 5 GiB in S3.
+    pub object: u64,
+    /// x-amz-meta-* names and values together: 2 KiB in S3.
+    pub user_metadata: usize,
+    /// Keys of one DeleteObjects: 1,000 in S3.
+    pub delete_keys: usize,
+    /// Keys of one page of a listing: 1,000 in S3.
+    pub max_keys: u32,
+    /// A chunk-size line with its extensions.
+    pub chunk_line: usize,
+    /// All trailer lines together.
+    pub trailers: usize,
+    /// What is read and dropped of a refused body to keep the connection.
+    pub drain: u64,
+    /// What is read and dropped after the last answer, so that the client can read it.
+    pub linger: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: 64 << 10,
+            headers: 128,
+            document: 2 << 20,
+            object: 5 << 30,
+            user_metadata: 2 << 10,
+            delete_keys: 1000,
+            max_keys: 1000,
+            chunk_line: 4 << 10,
+            trailers: 8 << 10,
+            drain: 256 << 10,
+            linger: 64 << 20,
+        }
+    }
+}
+
+/// How long each thing may take.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// From one request to the first byte of the next.
+    pub idle: Duration,
+    /// From the first byte of a head to its last.
+    pub head: Duration,
+    /// Without a single byte of a body, in or out.
+    pub stall: Duration,
+    /// From the last answer until the client has closed.
+    pub linger: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(75),
+            head: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
+            linger: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Which `Host` headers are ours, and which of them name a bucket.
+///
+/// An IP address and `localhost` always are; a name that somebody else's DNS answers never is,
+/// unless it is listed, so that a web page cannot reach the server by rebinding its own name.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts {
+    /// More names, in lower case and without a port: `NAME` is the server and `BUCKET.NAME` is a
+    /// bucket of it. `*` takes every name.
+    pub names: Vec<String>,
+}

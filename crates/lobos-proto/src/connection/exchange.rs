@@ -1,0 +1,111 @@
+//! What one request and its answer have in common.
+
+use crate::http::encode::Context;
+use crate::http::head::{Framing, Head};
+use crate::{Config, Error, Now, Request};
+
+/// The request that is being answered.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The number of the connection, and of the request on it.
+    connection: u64,
+    request_number: u64,
+    /// The target up to its query.
+    resource: String,
+    /// The Origin, if it may read the answer.
+    origin: Option<String>,
+    /// Access-Control-Request-Headers.
+    pub(super) asked_headers: String,
+    head: bool,
+    old: bool,
+    /// The connection may stay after the answer.
+    pub(super) keep: bool,
+    /// The client waits for `100 Continue` and has sent nothing of its body.
+    pub(super) awaits_continue: bool,
+    /// It is unknown where the request ends.
+    pub(super) broken: bool,
+    /// After the answer the client may still be sending.
+    pub(super) linger: bool,
+    /// Bytes of a refused body that were dropped.
+    pub(super) drained: u64,
+    /// What the store is to be asked next.
+    pub(super) request: Option<Request>,
+}
+
+impl Exchange {
+    pub(super) fn new(connection: u64) -> Self {
+        Self {
+            connection,
+            request_number: 0,
+            resource: String::new(),
+            origin: None,
+            asked_headers: String::new(),
+            head: false,
+            old: false,
+            keep: false,
+            awaits_continue: false,
+            broken: false,
+            linger: false,
+            drained: 0,
+            request: None,
+        }
+    }
+
+    /// A new request, of which nothing is known yet.
+    pub(super) fn begin(&mut self) {
+        self.request_number += 1;
+        self.resource.clear();
+        self.resource.push('/');
+        self.origin = None;
+        self.asked_headers.clear();
+        (self.head, self.old, self.keep) = (false, false, false);
+        (self.awaits_continue, self.broken, self.linger) = (false, false, false);
+        self.drained = 0;
+        self.request = None;
+    }
+
+    /// What every answer to this head must know, and how its body is framed.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if the end of the request cannot be known.
+    pub(super) fn read(&mut self, head: &Head<'_>, config: &Config) -> Result<Framing, Error> {
+        self.head = head.method == "HEAD";
+        self.old = head.old;
+        self.resource.clear();
+        self.resource.push_str(head.target.split('?').next().unwrap_or_default());
+        let framing = head.framing()?;
+        head.host()?;
+        self.keep = if head.old {
+            head.has_word("connection", "keep-alive")
+        } else {
+            !head.has_word("connection", "close")
+        };
+        self.awaits_continue = !head.old && head.has_word("expect", "100-continue");
+        let allowed = |origin: &&str| config.origins.iter().any(|a| a == "*" || a == origin);
+        if let Some(origin) = head.get("origin").filter(allowed) {
+            self.origin = Some(origin.to_owned());
+            let asked = head.get("access-control-request-headers");
+            self.asked_headers.push_str(asked.unwrap_or_default());
+        }
+        Ok(framing)
+    }
+
+    pub(super) fn context(&self, now: Now) -> Context<'_> {
+        Context {
+            request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
+            resource: &self.resource,
+            head: self.head,
+            old: self.old,
+            keep: self.keep,
+            now,
+            origin: self.origin.as_deref(),
+        }
+    }
+}
+
+/// Spreads a counter over 64 bits (the finalizer of splitmix64).
+fn mix(number: u64) -> u64 {
+    let x = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}

@@ -1,0 +1,484 @@
+//! One connection as a state machine: the states, and what leads from one to the next.
+//!
+//! ```text
+//! Head -> Call -> [Body -> Commit] -> Respond -> Head | Drain -> Head | HalfClose -> Linger
+//!      \-> Document -> Call
+//! ```
+//! Whatever state it is in, it waits for exactly one thing: [`Step`] says which, and
+//! [`Connection::deadline`] how long.
+
+mod exchange;
+mod time;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::http::body::{Body, Piece};
+use crate::http::encode::{self, Answer};
+use crate::http::head::{self, Framing, Head};
+use crate::op::{Document, Route, route, write};
+use crate::{Code, Config, Error, Expected, Now, Request, Response};
+use exchange::Exchange;
+
+/// What comes next.
+#[must_use]
+#[derive(Debug)]
+pub enum Step<'i> {
+    /// Read more: `expect` bytes of the body are still to come, 0 for a head or if unknown.
+    Read {
+        /// Bytes.
+        expect: u64,
+    },
+    /// Write what [`Connection::transmit`] has.
+    Write,
+    /// Ask the store; tell the outcome by [`Connection::ready`] or [`Connection::answer`].
+    Call(Request),
+    /// Append these bytes to the sink. The slice ends at the returned count.
+    Body(&'i [u8]),
+    /// Commit the sink; tell the outcome by [`Connection::answer`].
+    Commit(Expected),
+    /// Shut the write side of the socket, then go on.
+    HalfClose,
+    /// Close the socket.
+    Close,
+}
+
+/// What is to be written: head bytes first, then a range of the source.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Transmit<'c> {
+    /// Bytes of the core.
+    pub head: &'c [u8],
+    /// Offsets in the source.
+    pub body: Range<u64>,
+}
+
+/// The state of one connection.
+pub struct Connection {
+    config: Arc<Config>,
+    state: State,
+    /// When what is awaited now began, or last made progress.
+    since: std::time::Instant,
+    exchange: Exchange,
+    /// The body of the request, until all of it has been read.
+    incoming: Option<Box<Body>>,
+    /// Bytes to write, and how many of them are written.
+    out: Vec<u8>,
+    written: usize,
+    /// What is to be written of the source after them.
+    body: Range<u64>,
+    finishing: bool,
+    peer_closed: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A head is awaited; `scanned` bytes of it have been looked at.
+    Head {
+        scanned: usize,
+    },
+    /// An XML body gathers.
+    Document(Box<(Document, Vec<u8>)>),
+    /// The store is asked.
+    Call,
+    /// The body goes to the sink.
+    Body,
+    /// The sink commits.
+    Commit,
+    /// An answer goes out.
+    Respond,
+    /// What is left of a body that nobody wants is read and dropped.
+    Drain,
+    /// The last answer is out and the client may still be sending.
+    HalfClose,
+    /// Reads and drops, so that the client reads the answer and no reset; so many bytes yet.
+    Linger(u64),
+    Closed,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    pub fn new(config: Arc<Config>, now: Now) -> Self {
+        let exchange = Exchange::new(config.next_connection());
+        Self {
+            config,
+            state: State::Head { scanned: 0 },
+            since: now.instant,
+            exchange,
+            incoming: None,
+            out: Vec::new(),
+            written: 0,
+            body: 0..0,
+            finishing: false,
+            peer_closed: false,
+        }
+    }
+
+    /// Looks at the buffered bytes and says what comes next; the number is how many bytes the
+    /// core is done with, to be dropped from the front of `input` before the next call.
+    ///
+    /// # Panics
+    /// If the store was asked and has not answered yet.
+    pub fn step<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Step<'i>) {
+        let mut at = 0;
+        loop {
+            let (used, step) = self.advance(&input[at..], now);
+            at += used;
+            if let Some(step) = step {
+                return (at, step);
+            }
+        }
+    }
+
+    /// The sink is open: the body may come. A client that waits for `100 Continue` gets it.
+    ///
+    /// # Panics
+    /// If no store was asked.
+    pub fn ready(&mut self, now: Now) {
+        if matches!(self.state, State::Closed) {
+            return;
+        }
+        assert!(matches!(self.state, State::Call), "no store was asked");
+        self.state = State::Body;
+        self.since = now.instant;
+        self.continue_if_awaited();
+    }
+
+    /// The store has answered `Call` or `Commit`, or refused an append.
+    pub fn answer(&mut self, answer: Result<Response, Error>, now: Now) {
+        if !matches!(self.state, State::Closed | State::Respond) {
+            self.respond(answer.as_ref().map_err(Clone::clone), now);
+        }
+    }
+
+    /// `count` bytes were written: head bytes first, then body bytes.
+    ///
+    /// # Panics
+    /// If that is more than [`Connection::transmit`] had.
+    pub fn sent(&mut self, count: u64, now: Now) {
+        let head =
+            (self.out.len() - self.written).min(usize::try_from(count).unwrap_or(usize::MAX));
+        self.written += head;
+        self.body.start += count - head as u64;
+        assert!(self.body.start <= self.body.end, "more was sent than there is");
+        if count > 0 {
+            self.since = now.instant;
+        }
+        if self.written == self.out.len() {
+            self.written = 0;
+            self.out.clear();
+            // A large listing must not stay with an idle connection.
+            self.out.shrink_to(4096);
+        }
+    }
+
+    /// The peer will send no more bytes.
+    pub fn peer_closed(&mut self) {
+        self.peer_closed = true;
+    }
+
+    /// The socket or the source failed: nothing more can be said.
+    pub fn abort(&mut self) {
+        self.state = State::Closed;
+        self.incoming = None;
+    }
+
+    /// Close as soon as what runs is finished; close now if nothing runs.
+    pub fn finish(&mut self) {
+        self.finishing = true;
+        if matches!(self.state, State::Head { scanned: 0 }) && self.out.is_empty() {
+            self.state = State::Closed;
+        }
+    }
+
+    /// Whether bytes of a body may still go to the sink: once not, an uncommitted sink must be
+    /// dropped.
+    pub fn wants_sink(&self) -> bool {
+        matches!(self.state, State::Call | State::Body | State::Commit)
+    }
+
+    /// What is to be written.
+    pub fn transmit(&self) -> Transmit<'_> {
+        Transmit { head: &self.out[self.written..], body: self.body.clone() }
+    }
+
+    /// One transition: the bytes it took, and the step if the driver has to do something. Without
+    /// a step it took bytes or changed the state.
+    fn advance<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
+        if self.written < self.out.len() && !matches!(self.state, State::Closed) {
+            return (0, Some(Step::Write));
+        }
+        match &mut self.state {
+            State::Head { .. } => self.step_head(input, now),
+            State::Document(_) => self.step_document(input, now),
+            State::Call => {
+                let request = self.exchange.request.take();
+                (0, Some(Step::Call(request.expect("the store has not answered yet"))))
+            }
+            State::Body => self.step_body(input, now),
+            State::Commit => panic!("the store has not answered yet"),
+            State::Respond if self.body.is_empty() => {
+                self.answered(now);
+                (0, None)
+            }
+            State::Respond => (0, Some(Step::Write)),
+            State::Drain => self.step_drain(input, now),
+            State::HalfClose => {
+                self.state = State::Linger(self.config.limits.linger);
+                self.since = now.instant;
+                (0, Some(Step::HalfClose))
+            }
+            State::Linger(left) => match left.checked_sub(input.len() as u64) {
+                Some(rest) if !self.peer_closed => {
+                    *left = rest;
+                    (input.len(), Some(Step::Read { expect: 0 }))
+                }
+                _ => {
+                    self.state = State::Closed;
+                    (0, None)
+                }
+            },
+            State::Closed => (0, Some(Step::Close)),
+        }
+    }
+
+    fn step_head<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
+        // Empty lines before a request are ignored (RFC 9112, section 2.2).
+        let lines = input.chunks(2).take_while(|pair| pair == b"\r\n").count() * 2;
+        if lines > 0 {
+            self.state = State::Head { scanned: 0 };
+            return (lines, None);
+        }
+        let State::Head { scanned } = &mut self.state else { return (0, None) };
+        if *scanned == 0 && !input.is_empty() {
+            self.since = now.instant;
+        }
+        match head::end(input, scanned, &self.config.limits) {
+            Ok(Some(end)) => {
+                self.read_head(&input[..end], input.len() > end, now);
+                (end, None)
+            }
+            Ok(None) if self.peer_closed => {
+                self.state = State::Closed;
+                (0, None)
+            }
+            Ok(None) => (0, Some(Step::Read { expect: 0 })),
+            Err(error) => {
+                self.exchange.begin();
+                self.exchange.broken = true;
+                self.respond(Err(error), now);
+                (0, None)
+            }
+        }
+    }
+
+    fn read_head(&mut self, bytes: &[u8], more: bool, now: Now) {
+        let config = Arc::clone(&self.config);
+        self.exchange.begin();
+        let exchange = &mut self.exchange;
+        let parsed = Head::parse(bytes, &config.limits, |head| {
+            let framing = exchange.read(head, &config)?;
+            exchange.awaits_continue &= !more && framing != Framing::None;
+            Ok((framing, route(head, framing, &config)))
+        });
+        match parsed.and_then(|framed| framed) {
+            Err(error) => {
+                // Where this request ends is unknown.
+                self.exchange.broken = true;
+                self.respond(Err(error), now);
+            }
+            Ok((framing, route)) => self.take_route(framing, route, now),
+        }
+    }
+
+    fn take_route(&mut self, framing: Framing, route: Result<Route, Error>, now: Now) {
+        self.since = now.instant;
+        let object = self.config.limits.object;
+        match route {
+            Ok(Route::Upload(put, promise)) => {
+                self.incoming = Some(Box::new(Body::new(framing, promise, object)));
+                self.exchange.request = Some(Request::PutObject(put));
+                self.state = State::Call;
+            }
+            Ok(Route::Document(document, promise)) => {
+                let limit = self.config.limits.document as u64;
+                self.incoming = Some(Box::new(Body::new(framing, promise, limit)));
+                if matches!(framing, Framing::Length(length) if length > 2 * limit) {
+                    return self.respond(Err(Error::new(Code::MalformedXML)), now);
+                }
+                self.state = State::Document(Box::new((document, Vec::new())));
+                self.continue_if_awaited();
+            }
+            other => {
+                let body = Body::new(framing, crate::http::body::Promise::default(), u64::MAX);
+                self.incoming = Some(Box::new(body)).filter(|body| !body.is_over());
+                match other {
+                    Ok(Route::Call(request)) => {
+                        self.exchange.request = Some(request);
+                        self.state = State::Call;
+                    }
+                    Err(error) => self.respond(Err(error), now),
+                    Ok(_) => self.preflight(now),
+                }
+            }
+        }
+    }
+
+    fn continue_if_awaited(&mut self) {
+        if std::mem::take(&mut self.exchange.awaits_continue) {
+            self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    }
+
+    /// The next piece of the body, whatever state wants it. Without a piece either more input is
+    /// needed, then there is a step, or the body is broken and the answer is written.
+    fn piece<'i>(
+        &mut self,
+        input: &'i [u8],
+        now: Now,
+    ) -> (usize, Result<Piece<'i>, Option<Step<'i>>>) {
+        if !input.is_empty() {
+            self.since = now.instant;
+        }
+        let Some(body) = &mut self.incoming else { return (0, Ok(Piece::End)) };
+        let (used, error) = match body.next(input, &self.config.limits) {
+            Ok((used, Piece::Need(_))) if self.peer_closed => {
+                (used, Error::new(Code::IncompleteBody))
+            }
+            Ok((used, Piece::Need(expect))) => return (used, Err(Some(Step::Read { expect }))),
+            Ok((used, piece)) => return (used, Ok(piece)),
+            Err(error) => (0, error),
+        };
+        self.exchange.broken = true;
+        self.respond(Err(error), now);
+        (used, Err(None))
+    }
+
+    fn step_body<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
+        let (used, piece) = self.piece(input, now);
+        match piece {
+            Ok(Piece::Data(data)) => (used, Some(Step::Body(data))),
+            Ok(_) => match self.expected() {
+                Ok(expected) => {
+                    self.state = State::Commit;
+                    (used, Some(Step::Commit(expected)))
+                }
+                Err(error) => {
+                    self.respond(Err(error), now);
+                    (used, None)
+                }
+            },
+            Err(step) => (used, step),
+        }
+    }
+
+    fn step_document<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
+        let (used, piece) = self.piece(input, now);
+        match (piece, &mut self.state) {
+            (Ok(Piece::Data(data)), State::Document(document)) => {
+                document.1.extend_from_slice(data);
+            }
+            (Ok(_), _) => {
+                let request = self.expected().and_then(|expected| self.read_document(&expected));
+                match request {
+                    Ok(request) => self.exchange.request = Some(request),
+                    Err(error) => self.respond(Err(error), now),
+                }
+            }
+            (Err(step), _) => return (used, step),
+        }
+        (used, None)
+    }
+
+    /// The end of the body: it is read, and this is what was promised about it.
+    fn expected(&mut self) -> Result<Expected, Error> {
+        match self.incoming.take() {
+            Some(mut body) => body.expected(),
+            None => Ok(Expected::default()),
+        }
+    }
+
+    fn read_document(&mut self, expected: &Expected) -> Result<Request, Error> {
+        let State::Document(document) = std::mem::replace(&mut self.state, State::Call) else {
+            return Err(Error::new(Code::InternalError));
+        };
+        let (document, bytes) = *document;
+        let mut hasher = lobos_digest::Hasher::new(expected.algorithms());
+        hasher.update(&bytes);
+        expected.check(&hasher.finish())?;
+        document.parse(&bytes, &self.config.limits)
+    }
+
+    fn step_drain<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
+        if !input.is_empty() {
+            self.since = now.instant;
+        }
+        let Some(body) = &mut self.incoming else {
+            self.state = State::Head { scanned: 0 };
+            return (0, None);
+        };
+        match body.discard(input, &self.config.limits) {
+            Ok((used, true)) => {
+                self.incoming = None;
+                (used, None)
+            }
+            Ok((used, false)) if !self.peer_closed => {
+                self.exchange.drained += used as u64;
+                if self.exchange.drained > self.config.limits.drain {
+                    self.state = State::HalfClose;
+                    return (used, None);
+                }
+                (used, Some(Step::Read { expect: 0 }))
+            }
+            _ => {
+                self.abort();
+                (0, None)
+            }
+        }
+    }
+
+    /// Writes the answer and decides whether the connection stays.
+    fn respond(&mut self, answer: Result<&Response, Error>, now: Now) {
+        let rest = self.incoming.as_ref().map_or(Some(0), |body| body.left());
+        let small = rest.is_none_or(|rest| rest <= self.config.limits.drain);
+        // A client that awaits `100 Continue` may send its body or not: nobody can tell what the
+        // next byte is.
+        let lost = self.exchange.broken || self.exchange.awaits_continue || !small;
+        self.exchange.keep &= !lost && !self.finishing && !self.peer_closed;
+        self.exchange.linger = lost || rest != Some(0);
+        self.written = 0;
+        self.out.clear();
+        let context = self.exchange.context(now);
+        self.body = match answer {
+            Ok(response) => write(&mut self.out, &context, response),
+            Err(error) => {
+                encode::error(&mut self.out, &context, &error);
+                0..0
+            }
+        };
+        self.state = State::Respond;
+        self.since = now.instant;
+    }
+
+    fn preflight(&mut self, now: Now) {
+        self.respond(Ok(&Response::DeleteObject), now);
+        self.out.clear();
+        let context = self.exchange.context(now);
+        let mut answer = Answer::new(&mut self.out, &context, 200);
+        answer.header("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE");
+        answer.header("Access-Control-Allow-Headers", &self.exchange.asked_headers);
+        answer.header("Access-Control-Max-Age", 3000);
+        answer.empty();
+    }
+
+    /// The answer is out.
+    fn answered(&mut self, now: Now) {
+        self.since = now.instant;
+        self.exchange.drained = 0;
+        self.state = match (self.exchange.keep, &self.incoming) {
+            (true, None) => State::Head { scanned: 0 },
+            (true, Some(_)) => State::Drain,
+            (false, _) if self.exchange.linger => State::HalfClose,
+            (false, _) => State::Closed,
+        };
+    }
+}

@@ -1,0 +1,36 @@
+//! Deadlines: one thing is awaited, so there is one.
+
+use std::time::Instant;
+
+use super::{Connection, State};
+use crate::{Code, Error, Now};
+
+impl Connection {
+    /// When [`Connection::timed_out`] is to be called, if nothing happens before. `None` while
+    /// the store is asked.
+    pub fn deadline(&self) -> Option<Instant> {
+        let patience = &self.config.patience;
+        let limit = match self.state {
+            State::Head { scanned: 0 } => patience.idle,
+            State::Head { .. } => patience.head,
+            State::Document(_) | State::Body | State::Respond | State::Drain => patience.stall,
+            State::HalfClose | State::Linger(_) => patience.linger,
+            State::Call | State::Commit | State::Closed => return None,
+        };
+        self.since.checked_add(limit)
+    }
+
+    /// [`Connection::deadline`] has passed. Does nothing if it has not.
+    pub fn timed_out(&mut self, now: Now) {
+        if self.deadline().is_none_or(|deadline| now.instant < deadline) {
+            return;
+        }
+        match self.state {
+            State::Head { scanned: 1.. } => self.exchange.begin(),
+            State::Document(_) | State::Body if self.out.is_empty() => {}
+            _ => return self.abort(),
+        }
+        self.exchange.broken = true;
+        self.respond(Err(Error::new(Code::RequestTimeout)), now);
+    }
+}

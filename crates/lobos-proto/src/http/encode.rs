@@ -1,0 +1,203 @@
+//! Writes answers: the status line, the headers every answer has, bodies of XML.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use crate::s3::xml::Xml;
+use crate::{Code, Error, Now, Timestamp};
+
+/// What an answer must know of the request.
+#[derive(Debug)]
+pub(crate) struct Context<'c> {
+    /// 16 hex digits, x-amz-request-id.
+    pub(crate) request_id: u64,
+    /// The path of the request, as it was sent.
+    pub(crate) resource: &'c str,
+    /// HEAD: no body goes out.
+    pub(crate) head: bool,
+    /// HTTP/1.0.
+    pub(crate) old: bool,
+    /// The connection stays.
+    pub(crate) keep: bool,
+    pub(crate) now: Now,
+    /// The web page's origin, if it is allowed.
+    pub(crate) origin: Option<&'c str>,
+}
+
+/// One answer under construction.
+pub(crate) struct Answer<'a> {
+    out: &'a mut Vec<u8>,
+    context: &'a Context<'a>,
+}
+
+impl<'a> Answer<'a> {
+    /// Begins an answer with the headers that all have.
+    pub(crate) fn new(out: &'a mut Vec<u8>, context: &'a Context<'a>, status: u16) -> Self {
+        let mut answer = Self { out, context };
+        answer.line(format_args!("HTTP/1.1 {status} {}", reason(status)));
+        let id = context.request_id;
+        answer.line(format_args!("x-amz-request-id: {id:016X}"));
+        answer.line(format_args!("x-amz-id-2: {id:016x}"));
+        answer.header("Date", Timestamp::from(context.now.wall).to_http());
+        answer.header("Server", "Lobos");
+        match (context.keep, context.old) {
+            (false, _) => answer.header("Connection", "close"),
+            (true, true) => answer.header("Connection", "keep-alive"),
+            (true, false) => {}
+        }
+        if let Some(origin) = context.origin {
+            answer.header("Access-Control-Allow-Origin", origin);
+            answer.header("Vary", "Origin");
+        }
+        answer
+    }
+
+    /// Adds a header. The value must not hold a line end: what comes from clients is checked when
+    /// it is parsed, and what slips through is cut here rather than splitting the answer.
+    pub(crate) fn header(&mut self, name: &str, value: impl Display) {
+        let start = self.out.len();
+        // Writing to a Vec cannot fail.
+        let _ = write!(self.out, "{name}: {value}");
+        if let Some(at) = self.out[start..].iter().position(|b| matches!(b, b'\r' | b'\n' | 0)) {
+            self.out.truncate(start + at);
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Ends the head.
+    pub(crate) fn end(self) {
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An answer without a body, whose length is said.
+    pub(crate) fn empty(mut self) {
+        self.header("Content-Length", 0);
+        self.end();
+    }
+
+    /// An answer with a body of XML.
+    pub(crate) fn document(mut self, xml: Xml) {
+        let xml = xml.finish();
+        self.header("Content-Type", "application/xml");
+        self.header("Content-Length", xml.len());
+        let (out, head) = (&mut *self.out, self.context.head);
+        out.extend_from_slice(b"\r\n");
+        if !head {
+            out.extend_from_slice(xml.as_bytes());
+        }
+    }
+
+    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        let _ = write!(self.out, "{text}\r\n");
+    }
+}
+
+/// Writes an error: S3's XML, or only the head for HEAD and 304.
+pub(crate) fn error(out: &mut Vec<u8>, context: &Context<'_>, error: &Error) {
+    let mut answer = Answer::new(out, context, error.code().status());
+    let extra = error.extra();
+    if error.code() == Code::NotModified {
+        if let Some(etag) = extra.and_then(|e| e.etag) {
+            answer.header("ETag", etag);
+        }
+        if let Some(modified) = extra.and_then(|e| e.modified) {
+            answer.header("Last-Modified", modified.to_http());
+        }
+        return answer.end();
+    }
+    if matches!(error.code(), Code::SlowDown | Code::ServiceUnavailable) {
+        answer.header("Retry-After", 1);
+    }
+    if let Some(size) = extra.and_then(|e| e.size) {
+        answer.header("Content-Range", format_args!("bytes */{size}"));
+    }
+    if context.head {
+        answer.header("Content-Type", "application/xml");
+        return answer.end();
+    }
+    let mut xml = Xml::new();
+    xml.open("Error");
+    xml.text("Code", error.code().as_str());
+    xml.text("Message", error.sentence());
+    if let Some(extra) = extra {
+        let named = [
+            ("BucketName", extra.bucket.as_deref()),
+            ("Key", extra.key.as_deref()),
+            ("Condition", extra.condition),
+            ("RangeRequested", extra.range.as_deref()),
+        ];
+        for (name, value) in named {
+            if let Some(value) = value {
+                xml.text(name, value);
+            }
+        }
+        if let Some(size) = extra.size {
+            xml.display("ActualObjectSize", size);
+        }
+    }
+    xml.text("Resource", context.resource);
+    xml.display("RequestId", format_args!("{:016X}", context.request_id));
+    xml.display("HostId", format_args!("{:016x}", context.request_id));
+    xml.close("Error");
+    answer.document(xml);
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        206 => "Partial Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        416 => "Range Not Satisfiable",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        _ => "Status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons() {
+        // Every status that an error can have has its own phrase.
+        for code in Code::ALL {
+            assert_ne!(reason(code.status()), "Status", "{code:?}");
+        }
+    }
+
+    #[test]
+    fn no_splitting() {
+        // A value with a line end cannot add a header of its own.
+        let now = Now { instant: std::time::Instant::now(), wall: std::time::UNIX_EPOCH };
+        let context = Context {
+            request_id: 1,
+            resource: "/",
+            head: false,
+            old: false,
+            keep: true,
+            now,
+            origin: None,
+        };
+        let mut out = Vec::new();
+        let mut answer = Answer::new(&mut out, &context, 200);
+        answer.header("A", "b\r\nEvil: 1\r\n\r\n<html>");
+        answer.empty();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.contains("A: b\r\nContent-Length: 0\r\n\r\n") && !text.contains("Evil"),
+            "{text}"
+        );
+    }
+}

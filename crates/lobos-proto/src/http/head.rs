@@ -1,0 +1,272 @@
+//! A request head: httparse reads it, then RFC 9112's refusals, which httparse leaves to us.
+
+use httparse::{EMPTY_HEADER, Header};
+
+use crate::{Code, Error, Limits};
+
+/// The most header lines that any configuration can allow.
+const MAX_HEADERS: usize = 256;
+
+/// Where the head ends in `input`, empty line included. `scanned` is how far an earlier call has
+/// looked and is moved on, so that a head that comes byte by byte is looked at once.
+///
+/// # Errors
+/// `InvalidRequest` as soon as a line ends with a bare LF, `RequestHeaderSectionTooLarge` beyond
+/// the limit.
+pub(crate) fn end(
+    input: &[u8],
+    scanned: &mut usize,
+    limits: &Limits,
+) -> Result<Option<usize>, Error> {
+    let seen = input.len().min(limits.head);
+    while let Some(found) = input[*scanned..seen].iter().position(|b| *b == b'\n') {
+        let lf = *scanned + found;
+        if lf == 0 || input[lf - 1] != b'\r' {
+            return Err(refused("A line of the request head does not end with CRLF."));
+        }
+        *scanned = lf + 1;
+        if lf >= 3 && input[lf - 3..lf] == *b"\r\n\r" {
+            return Ok(Some(lf + 1));
+        }
+    }
+    *scanned = seen;
+    if input.len() >= limits.head {
+        return Err(Error::new(Code::RequestHeaderSectionTooLarge));
+    }
+    Ok(None)
+}
+
+/// A parsed head, borrowed from the input.
+#[derive(Debug)]
+pub(crate) struct Head<'h> {
+    /// As it was sent.
+    pub(crate) method: &'h str,
+    /// As it was sent.
+    pub(crate) target: &'h str,
+    /// HTTP/1.0, not 1.1.
+    pub(crate) old: bool,
+    headers: &'h [Header<'h>],
+}
+
+/// How the body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// No Content-Length, no Transfer-Encoding: there is no body.
+    None,
+    /// Content-Length.
+    Length(u64),
+    /// Transfer-Encoding: chunked.
+    Chunked,
+}
+
+impl<'h> Head<'h> {
+    /// Parses a whole head (see [`end`]) and hands it to `then`.
+    ///
+    /// # Errors
+    /// `InvalidRequest`, `InvalidHTTPVersion`, `RequestHeaderSectionTooLarge`.
+    pub(crate) fn parse<T>(
+        input: &[u8],
+        limits: &Limits,
+        then: impl FnOnce(&Head<'_>) -> T,
+    ) -> Result<T, Error> {
+        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        let allowed = limits.headers.min(MAX_HEADERS);
+        let mut request = httparse::Request::new(&mut headers[..allowed]);
+        match request.parse(input) {
+            Ok(httparse::Status::Complete(used)) if used == input.len() => {}
+            Err(httparse::Error::Version) => return Err(Error::new(Code::InvalidHTTPVersion)),
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(Error::new(Code::RequestHeaderSectionTooLarge));
+            }
+            _ => return Err(refused("The request head is malformed.")),
+        }
+        let (Some(method), Some(target), Some(minor)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(refused("The request head is malformed."));
+        };
+        Ok(then(&Head { method, target, old: minor == 0, headers: request.headers }))
+    }
+
+    /// The first header of that name (lower case), trimmed. One that is not UTF-8 counts as absent;
+    /// where that matters use [`Head::text`].
+    pub(crate) fn get(&self, name: &str) -> Option<&'h str> {
+        let header = self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(header.value).ok().map(str::trim)
+    }
+
+    /// The first header of that name; empty counts as absent.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if it is not UTF-8.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        match self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)) {
+            Some(header) => {
+                let text = utf8(header)?.trim();
+                Ok(Some(text.to_owned()).filter(|t| !t.is_empty()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// All headers whose name begins so (lower case): the rest of the name in lower case, value.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if one is not UTF-8.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Result<Vec<(String, &'h str)>, Error> {
+        let mut found = Vec::new();
+        for header in self.headers {
+            let (Some(start), Some(rest)) =
+                (header.name.get(..prefix.len()), header.name.get(prefix.len()..))
+            else {
+                continue;
+            };
+            if start.eq_ignore_ascii_case(prefix) {
+                found.push((rest.to_ascii_lowercase(), utf8(header)?.trim()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a header of that name is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|h| h.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether one of the comma-separated words of that header is `word`.
+    pub(crate) fn has_word(&self, name: &str, word: &str) -> bool {
+        let mut lines = self.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
+        lines.any(|h| {
+            h.value
+                .split(|b| *b == b',')
+                .any(|w| w.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+        })
+    }
+
+    /// The one Host header.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there are two, or none in HTTP/1.1 (RFC 9112, section 3.2).
+    pub(crate) fn host(&self) -> Result<Option<&'h str>, Error> {
+        if self.count("host") > 1 {
+            return Err(refused("The request has more than one Host header."));
+        }
+        match self.get("host") {
+            None if !self.old => Err(refused("The request has no Host header.")),
+            host => Ok(host),
+        }
+    }
+
+    /// How the body is delimited (RFC 9112, section 6). Anything that two parsers could read in
+    /// two ways is refused.
+    ///
+    /// # Errors
+    /// `InvalidRequest`; `NotImplemented` for another coding than `chunked`.
+    pub(crate) fn framing(&self) -> Result<Framing, Error> {
+        let (lengths, codings) = (self.count("content-length"), self.count("transfer-encoding"));
+        match (lengths, codings) {
+            (0, 0) => Ok(Framing::None),
+            (1, 0) => {
+                let value = self.get("content-length").unwrap_or_default();
+                let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+                match value.parse() {
+                    Ok(length) if digits => Ok(Framing::Length(length)),
+                    _ => Err(refused("The Content-Length is not a number.")),
+                }
+            }
+            (0, 1) if self.old => Err(refused("HTTP/1.0 has no Transfer-Encoding.")),
+            (0, 1) => match self.get("transfer-encoding") {
+                Some(coding) if coding.eq_ignore_ascii_case("chunked") => Ok(Framing::Chunked),
+                _ => Err(Error::new(Code::NotImplemented)
+                    .message("The only Transfer-Encoding understood here is chunked.")),
+            },
+            _ => Err(refused("The length of the body is given more than once.")),
+        }
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).count()
+    }
+}
+
+fn utf8<'h>(header: &Header<'h>) -> Result<&'h str, Error> {
+    std::str::from_utf8(header.value).map_err(|_| {
+        let message = format!("The header {} is not UTF-8.", header.name);
+        Error::new(Code::InvalidArgument).message(message)
+    })
+}
+
+fn refused(why: &'static str) -> Error {
+    Error::new(Code::InvalidRequest).message(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<Framing, u16> {
+        let limits = Limits::default();
+        let parsed = end(text.as_bytes(), &mut 0, &limits).and_then(|found| {
+            assert_eq!(found, Some(text.len()), "{text:?}");
+            Head::parse(text.as_bytes(), &limits, |head| {
+                head.host()?;
+                head.framing()
+            })?
+        });
+        parsed.map_err(|e| e.code().status())
+    }
+
+    #[test]
+    fn refusals() {
+        // What RFC 9112 lets two parsers read differently is refused, and the rest is read.
+        let head = |lines: &str| check(&format!("GET /b HTTP/1.1\r\n{lines}\r\n"));
+        assert_eq!(head("Host: x\r\n"), Ok(Framing::None));
+        assert_eq!(head("Host: x\r\nContent-Length: 5\r\n"), Ok(Framing::Length(5)));
+        assert_eq!(head("Host: x\r\nTransfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
+        for bad in [
+            "",
+            "Host: x\r\nHost: x\r\n",
+            "Host: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n",
+            "Host: x\r\nContent-Length: 5, 5\r\n",
+            "Host: x\r\nContent-Length: +5\r\n",
+            "Host: x\r\nContent-Length: -5\r\n",
+            "Host: x\r\nContent-Length: 0x5\r\n",
+            "Host: x\r\nContent-Length:\r\n",
+            "Host: x\r\nContent-Length: 99999999999999999999\r\n",
+            "Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Host : x\r\n",
+            "Host: x\r\n folded\r\n",
+            "Host: x\r\nA: b\0c\r\n",
+            "Host: x\r\nA: b\rc\r\n",
+            "Host: x\r\nA b: c\r\n",
+            "Host: x\r\n: c\r\n",
+            "Host: x\r\nnothing\r\n",
+        ] {
+            assert_eq!(head(bad), Err(400), "{bad:?}");
+        }
+        assert_eq!(head("Host: x\r\nTransfer-Encoding: gzip, chunked\r\n"), Err(501));
+        assert_eq!(check("GET / HTTP/2.0\r\nHost: x\r\n\r\n"), Err(505));
+        assert_eq!(check("GET / HTTP/1.0\r\n\r\n"), Ok(Framing::None));
+        assert_eq!(check("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(400));
+        assert_eq!(check("GET  / HTTP/1.1\r\nHost: x\r\n\r\n"), Err(400));
+    }
+
+    #[test]
+    fn ends() {
+        // The end is found wherever the input is cut; a bare LF and a long head are refused early.
+        let limits = Limits { head: 40, ..Limits::default() };
+        let text = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore";
+        for cut in 0..=text.len() {
+            let mut scanned = 0;
+            let early = end(&text[..cut], &mut scanned, &limits).unwrap();
+            assert_eq!(early, (cut >= 27).then_some(27), "cut at {cut}");
+            if early.is_none() {
+                assert_eq!(end(text, &mut scanned, &limits).unwrap(), Some(27));
+            }
+        }
+        assert!(end(b"GET / HTTP/1.1\nHost", &mut 0, &limits).is_err());
+        assert!(end(b"\n", &mut 0, &limits).is_err());
+        assert!(end(&[b'a'; 39], &mut 0, &limits).is_ok());
+        assert!(end(&[b'a'; 40], &mut 0, &limits).is_err());
+    }
+}

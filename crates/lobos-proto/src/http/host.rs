@@ -1,0 +1,143 @@
+//! The Host header: whether it is ours, and the bucket it names.
+
+use std::net::IpAddr;
+
+use crate::{Code, Error, Hosts};
+
+/// What a Host header says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Host<'h> {
+    /// The bucket that it names: `BUCKET.localhost`, `BUCKET.s3.localhost`, or behind a slash,
+    /// since LMCache sends its URL as it is (`localhost:8080/bucket`).
+    pub(crate) bucket: Option<&'h str>,
+}
+
+impl Hosts {
+    /// Reads a Host header.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if it is malformed, `AccessDenied` for a name that is not ours.
+    pub(crate) fn parse<'h>(&self, host: &'h str) -> Result<Host<'h>, Error> {
+        let (host, behind) = match host.split_once('/') {
+            Some((host, bucket)) => (host, Some(bucket).filter(|b| !b.is_empty())),
+            None => (host, None),
+        };
+        let name = without_port(host)
+            .ok_or_else(|| Error::new(Code::InvalidRequest).message("The Host is malformed."))?;
+        if let Some(bucket) = behind {
+            return self.bucket_of(name).map(|_| Host { bucket: Some(bucket) });
+        }
+        self.bucket_of(name).map(|bucket| Host { bucket })
+    }
+
+    fn bucket_of<'h>(&self, name: &'h str) -> Result<Option<&'h str>, Error> {
+        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        if bare.parse::<IpAddr>().is_ok() {
+            return Ok(None);
+        }
+        let own = self.names.iter().map(String::as_str).filter(|own| *own != "*");
+        let mut found = None;
+        for base in own.chain(["s3.localhost", "localhost"]) {
+            match split_base(name, base) {
+                Some("") => return Ok(None),
+                // The longest base wins: `b.s3.localhost` is the bucket `b`.
+                Some(bucket) if found.is_none_or(|f: &str| bucket.len() < f.len()) => {
+                    found = Some(bucket);
+                }
+                _ => {}
+            }
+        }
+        if found.is_some() || self.names.iter().any(|own| own == "*") {
+            return Ok(found);
+        }
+        let message = format!("The host '{name}' is not served here; start with --host {name}.");
+        Err(Error::new(Code::AccessDenied).message(message))
+    }
+}
+
+/// What stands before `.base`; empty if the name is the base itself.
+fn split_base<'h>(name: &'h str, base: &str) -> Option<&'h str> {
+    let at = name.len().checked_sub(base.len())?;
+    let (start, end) = (name.get(..at)?, name.get(at..)?);
+    if !end.eq_ignore_ascii_case(base) {
+        return None;
+    }
+    if start.is_empty() { Some("") } else { start.strip_suffix('.').filter(|s| !s.is_empty()) }
+}
+
+/// The name without its port; `None` if it is malformed.
+fn without_port(host: &str) -> Option<&str> {
+    let end = match host.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => host.find(':').unwrap_or(host.len()),
+    };
+    let (name, port) = host.split_at_checked(end)?;
+    let port_fits = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~[]:".contains(&b);
+    (port_fits && !name.is_empty() && name.bytes().all(legal)).then_some(name)
+}
+
+/// Whether a page of `origin` may send requests to `host`: it comes from this server itself, or
+/// is allowed.
+pub(crate) fn origin_allowed(origin: &str, host: Option<&str>, allowed: &[String]) -> bool {
+    let own = origin.split_once("://").map(|(_, authority)| authority);
+    (own.is_some() && own == host) || allowed.iter().any(|a| a == "*" || a == origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        // Loopback names, addresses and configured names are ours and may name a bucket; others are not.
+        let hosts = Hosts { names: vec!["s3.example.org".into()] };
+        let parse = |h| hosts.parse(h).map(|h| h.bucket).map_err(|e| e.code().status());
+        for none in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "[::1]:80",
+            "10.0.0.1",
+            "s3.localhost",
+            "s3.example.org",
+        ] {
+            assert_eq!(parse(none), Ok(None), "{none}");
+        }
+        assert_eq!(parse("photos.localhost:8080"), Ok(Some("photos")));
+        assert_eq!(parse("photos.s3.localhost"), Ok(Some("photos")));
+        assert_eq!(parse("a.b.s3.example.org:80"), Ok(Some("a.b")));
+        assert_eq!(parse("localhost:8080/bench"), Ok(Some("bench")));
+        assert_eq!(parse("localhost:8080/"), Ok(None));
+        for foreign in [
+            "evil.com",
+            "example.org",
+            "localhost.evil.com",
+            "127.0.0.1.evil.com",
+            "evil.com/bench",
+            "xlocalhost",
+        ] {
+            assert_eq!(parse(foreign), Err(403), "{foreign}");
+        }
+        for bad in ["", "a b", "localhost:x", "[::1", ":80", "a@localhost", "localhost:80:80"] {
+            assert_eq!(parse(bad), Err(400), "{bad}");
+        }
+        assert_eq!(
+            Hosts { names: vec!["*".into()] }.parse("any.thing").map(|h| h.bucket),
+            Ok(None)
+        );
+    }
+
+    #[test]
+    fn origins() {
+        // A page may send requests to its own server and where it is allowed, and nowhere else.
+        let allowed = ["https://ok.org".to_owned()];
+        assert!(origin_allowed("http://localhost:1", Some("localhost:1"), &[]));
+        assert!(origin_allowed("https://ok.org", Some("localhost:1"), &allowed));
+        for foreign in ["https://evil.org", "null", "http://localhost:2", ""] {
+            assert!(!origin_allowed(foreign, Some("localhost:1"), &allowed), "{foreign}");
+        }
+        assert!(origin_allowed("null", None, &["*".to_owned()]));
+    }
+}

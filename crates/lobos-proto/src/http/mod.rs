@@ -1,0 +1,9 @@
+//! HTTP/1.1 as far as S3 needs it: heads, targets, framings, ranges, answers.
+
+pub(crate) mod body;
+pub(crate) mod chunks;
+pub(crate) mod encode;
+pub(crate) mod head;
+pub(crate) mod host;
+pub mod range;
+pub(crate) mod target;

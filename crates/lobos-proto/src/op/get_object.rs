@@ -1,0 +1,220 @@
+//! GetObject: the bytes of an object, or a range of them.
+
+use std::ops::Range;
+
+use crate::http::encode::Answer;
+use crate::http::head::Head;
+use crate::http::range::ByteRange;
+use crate::http::target::Query;
+use crate::s3::condition::{ReadConditions, Tags};
+use crate::{BucketName, Code, Error, Key, ObjectInfo, Timestamp};
+
+/// Asks for an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GetObject {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: Key,
+    /// If-Match and its relatives.
+    pub conditions: ReadConditions,
+    /// Which bytes.
+    pub part: Part,
+    /// response-* parameters.
+    pub overrides: Overrides,
+    /// x-amz-checksum-mode: ENABLED.
+    pub checksums: bool,
+}
+
+/// Which bytes of an object are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    Whole,
+    /// A Range that could be read; one that could not is ignored (RFC 9110, section 14.2).
+    Range(ByteRange),
+    /// partNumber; an object that came in one piece has the part 1.
+    Number(u32),
+}
+
+/// Headers that replace those of the object (response-content-type and so on).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// response-content-type
+    pub content_type: Option<String>,
+    /// response-content-language
+    pub content_language: Option<String>,
+    /// response-expires
+    pub expires: Option<String>,
+    /// response-cache-control
+    pub cache_control: Option<String>,
+    /// response-content-disposition
+    pub content_disposition: Option<String>,
+    /// response-content-encoding
+    pub content_encoding: Option<String>,
+}
+
+/// The answer: the object and which of its bytes go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectResponse {
+    /// The object.
+    pub info: ObjectInfo,
+    /// Bytes to send, `0..size` for all.
+    pub range: Range<u64>,
+    /// Whether it is a 206 with Content-Range.
+    pub partial: bool,
+    /// From the request.
+    pub overrides: Overrides,
+    /// From the request.
+    pub checksums: bool,
+}
+
+impl GetObject {
+    /// The answer for this object: conditions first, then the range.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`, `NotModified`, `InvalidRange`, `InvalidPartNumber`.
+    pub fn respond(self, info: ObjectInfo) -> Result<ObjectResponse, Error> {
+        self.conditions.check(&info.etag, info.modified)?;
+        let size = info.size;
+        let (range, partial) = match &self.part {
+            Part::Whole => (0..size, false),
+            Part::Number(1) => (0..size, size > 0),
+            Part::Number(_) => return Err(Error::new(Code::InvalidPartNumber)),
+            Part::Range(wanted) => match wanted.resolve(size) {
+                Some(range) => (range, true),
+                None => {
+                    return Err(Error::new(Code::InvalidRange).size(size, &wanted.to_string()));
+                }
+            },
+        };
+        let (overrides, checksums) = (self.overrides, self.checksums);
+        Ok(ObjectResponse { info, range, partial, overrides, checksums })
+    }
+}
+
+impl GetObject {
+    /// # Errors
+    /// `InvalidRequest`, `InvalidArgument`, `NoSuchVersion`.
+    pub(crate) fn parse(
+        bucket: BucketName,
+        key: Key,
+        head: &Head<'_>,
+        query: &Query,
+    ) -> Result<Self, Error> {
+        super::check_version(query)?;
+        let number = match query.filled("partNumber") {
+            None => None,
+            Some(text) => match text.parse() {
+                Ok(number @ 1..=10_000_u32) => Some(number),
+                _ => {
+                    return Err(Error::new(Code::InvalidArgument)
+                        .message("Part number must be an integer between 1 and 10000, inclusive"));
+                }
+            },
+        };
+        let range = head.get("range").and_then(ByteRange::parse);
+        let part = match (number, range) {
+            (Some(_), Some(_)) => {
+                return Err(Error::new(Code::InvalidRequest)
+                    .message("Cannot specify both Range header and partNumber query parameter"));
+            }
+            (Some(number), None) => Part::Number(number),
+            (None, Some(range)) => Part::Range(range),
+            (None, None) => Part::Whole,
+        };
+        let tags = |name| head.get(name).map(Tags::parse);
+        let date = |name| head.get(name).and_then(Timestamp::from_http);
+        let conditions = ReadConditions {
+            if_match: tags("if-match"),
+            if_none_match: tags("if-none-match"),
+            if_modified_since: date("if-modified-since"),
+            if_unmodified_since: date("if-unmodified-since"),
+        };
+        let mode = head.get("x-amz-checksum-mode");
+        let checksums = mode.is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
+        let overrides = Overrides::parse(query)?;
+        Ok(Self { bucket, key, conditions, part, overrides, checksums })
+    }
+}
+
+impl Overrides {
+    fn parse(query: &Query) -> Result<Self, Error> {
+        let value = |name: &str| match query.filled(name) {
+            Some(value) if value.chars().any(char::is_control) => {
+                Err(Error::new(Code::InvalidArgument)
+                    .message(format!("The value of {name} cannot be a header.")))
+            }
+            value => Ok(value.map(str::to_owned)),
+        };
+        Ok(Self {
+            content_type: value("response-content-type")?,
+            content_language: value("response-content-language")?,
+            expires: value("response-expires")?,
+            cache_control: value("response-cache-control")?,
+            content_disposition: value("response-content-disposition")?,
+            content_encoding: value("response-content-encoding")?,
+        })
+    }
+}
+
+/// Whether a browser would run what is in a body of this type.
+fn is_active(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "text/html" || kind == "text/xml" || kind == "application/xml" || kind.ends_with("+xml")
+}
+
+impl ObjectResponse {
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        if self.partial { 206 } else { 200 }
+    }
+
+    /// Writes the head; the body is `range` of the source.
+    pub(crate) fn write(&self, mut answer: Answer<'_>) {
+        let (info, own, over) = (&self.info, &self.info.metadata, &self.overrides);
+        let content_type = over.content_type.as_deref().unwrap_or(&info.content_type);
+        answer.header("Content-Length", self.range.end - self.range.start);
+        answer.header("Content-Type", content_type);
+        answer.header("ETag", info.etag);
+        answer.header("Last-Modified", info.modified.to_http());
+        answer.header("Accept-Ranges", "bytes");
+        if self.partial {
+            let (first, last) = (self.range.start, self.range.end - 1);
+            answer.header("Content-Range", format_args!("bytes {first}-{last}/{}", info.size));
+        }
+        let kept = [
+            ("Cache-Control", over.cache_control.as_ref().or(own.cache_control.as_ref())),
+            (
+                "Content-Disposition",
+                over.content_disposition.as_ref().or(own.content_disposition.as_ref()),
+            ),
+            ("Content-Encoding", over.content_encoding.as_ref().or(own.content_encoding.as_ref())),
+            ("Content-Language", over.content_language.as_ref().or(own.content_language.as_ref())),
+            ("Expires", over.expires.as_ref().or(own.expires.as_ref())),
+            ("x-amz-website-redirect-location", own.website_redirect.as_ref()),
+        ];
+        for (name, value) in kept {
+            if let Some(value) = value {
+                answer.header(name, value);
+            }
+        }
+        for (name, value) in &own.user {
+            answer.header(&format!("x-amz-meta-{name}"), value);
+        }
+        if self.checksums && !self.partial {
+            for checksum in &info.checksums {
+                answer.header(checksum.algorithm().header(), checksum.to_base64());
+            }
+            if !info.checksums.is_empty() {
+                answer.header("x-amz-checksum-type", "FULL_OBJECT");
+            }
+        }
+        answer.header("X-Content-Type-Options", "nosniff");
+        answer.header("Cross-Origin-Resource-Policy", "same-origin");
+        if is_active(content_type) {
+            answer.header("Content-Security-Policy", "sandbox");
+        }
+        answer.end();
+    }
+}

@@ -1,0 +1,258 @@
+//! ListObjects and ListObjectsV2: one page of the keys of a bucket.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::list_buckets::write_owner;
+use crate::http::encode::Answer;
+use crate::http::target::Query;
+use crate::s3::xml::Xml;
+use crate::{BucketName, Code, ETag, Error, Limits, Timestamp};
+
+/// Asks for the next page after `after`, in the byte order of keys.
+///
+/// A key with the delimiter after the prefix counts as its common prefix (up to and with that
+/// delimiter). Keys and common prefixes each count once toward `max_keys`. A page starts at the
+/// first key, or common prefix, greater than `after`; and if `after` is itself a common prefix
+/// (it begins with `prefix`, and its first delimiter after the prefix is its end), all keys that
+/// begin with it are passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListObjects {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// Only keys that begin so; may be empty.
+    pub prefix: String,
+    /// Never empty.
+    pub delimiter: Option<String>,
+    /// 0 to 1,000; 0 is an empty page that is not truncated.
+    pub max_keys: u32,
+    /// The last key or common prefix of the page before (marker, start-after or token).
+    pub after: Option<String>,
+    /// Names in the answer are percent-encoded (encoding-type=url).
+    pub encode: bool,
+    /// Which of the two operations it is.
+    pub version: ListingVersion,
+}
+
+/// What the two list operations have each for itself; goes back into the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListingVersion {
+    /// ListObjects.
+    V1 {
+        /// As it was sent.
+        marker: String,
+    },
+    /// ListObjectsV2.
+    V2 {
+        /// As it was sent.
+        start_after: Option<String>,
+        /// As it was sent.
+        token: Option<String>,
+        /// Owners are wanted.
+        fetch_owner: bool,
+    },
+}
+
+/// One page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The request that it answers.
+    pub request: ListObjects,
+    /// In byte order of their keys.
+    pub objects: Vec<ListedObject>,
+    /// In byte order; each ends with the delimiter.
+    pub prefixes: Vec<String>,
+    /// If more follows: the last key or common prefix of this page.
+    pub next: Option<String>,
+}
+
+/// One object of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// Last-Modified.
+    pub modified: Timestamp,
+    /// As HeadObject has it.
+    pub etag: ETag,
+}
+
+/// encoding-type=url leaves these and the slash as they are.
+const KEEP: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+
+/// A continuation token is this and the hex of the last key.
+const TOKEN: char = '1';
+
+impl ListObjects {
+    /// Both versions: list-type=2 is V2.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for max-keys, encoding-type, list-type or a token that are none.
+    pub(crate) fn parse(bucket: BucketName, query: &Query, limits: &Limits) -> Result<Self, Error> {
+        let invalid = |why: &'static str| Error::new(Code::InvalidArgument).message(why);
+        let max_keys = match query.filled("max-keys") {
+            None => limits.max_keys,
+            Some(text) => match text.parse::<u32>() {
+                Ok(max) if i32::try_from(max).is_ok() => max.min(limits.max_keys),
+                _ => {
+                    return Err(invalid(
+                        "Provided max-keys not an integer or within integer range",
+                    ));
+                }
+            },
+        };
+        let encode = match query.filled("encoding-type") {
+            None => false,
+            Some(url) if url.eq_ignore_ascii_case("url") => true,
+            Some(_) => return Err(invalid("Invalid Encoding Method specified in Request")),
+        };
+        let text = |name| query.filled(name).map(str::to_owned);
+        let (version, after) = match query.filled("list-type") {
+            None | Some("1") => {
+                let marker = text("marker");
+                (ListingVersion::V1 { marker: marker.clone().unwrap_or_default() }, marker)
+            }
+            Some("2") => {
+                let (start_after, token) = (text("start-after"), text("continuation-token"));
+                if token.is_none() && query.has("continuation-token") {
+                    return Err(invalid("The continuation token provided is incorrect"));
+                }
+                let after =
+                    match &token {
+                        Some(token) => Some(read_token(token).ok_or_else(|| {
+                            invalid("The continuation token provided is incorrect")
+                        })?),
+                        None => start_after.clone(),
+                    };
+                let fetch_owner = query.get("fetch-owner") == Some("true");
+                (ListingVersion::V2 { start_after, token, fetch_owner }, after)
+            }
+            Some(_) => return Err(invalid("Invalid list-type")),
+        };
+        let prefix = query.get("prefix").unwrap_or_default().to_owned();
+        let delimiter = text("delimiter");
+        Ok(Self { bucket, prefix, delimiter, max_keys, after, encode, version })
+    }
+}
+
+fn write_token(last: &str) -> String {
+    let mut token = String::with_capacity(1 + last.len() * 2);
+    token.push(TOKEN);
+    for byte in last.bytes() {
+        for nibble in [byte >> 4, byte & 0xf] {
+            token.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        }
+    }
+    token
+}
+
+fn read_token(token: &str) -> Option<String> {
+    let hex = token.strip_prefix(TOKEN)?.as_bytes();
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let bytes = hex.chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok().filter(|key| !key.is_empty())
+}
+
+pub(crate) fn write(answer: Answer<'_>, page: &Page) {
+    let request = &page.request;
+    let name = |text| -> Cow<'_, str> {
+        if request.encode { utf8_percent_encode(text, KEEP).into() } else { Cow::Borrowed(text) }
+    };
+    let mut xml = Xml::s3("ListBucketResult");
+    xml.text("Name", request.bucket.as_str());
+    xml.text("Prefix", &name(&request.prefix));
+    let mut owner = true;
+    match &request.version {
+        ListingVersion::V1 { marker } => {
+            xml.text("Marker", &name(marker));
+            if let Some(next) = &page.next {
+                xml.text("NextMarker", &name(next));
+            }
+        }
+        ListingVersion::V2 { start_after, token, fetch_owner } => {
+            owner = *fetch_owner;
+            xml.display("KeyCount", page.objects.len() + page.prefixes.len());
+            if let Some(start_after) = start_after {
+                xml.text("StartAfter", &name(start_after));
+            }
+            if let Some(token) = token {
+                xml.text("ContinuationToken", token);
+            }
+            if let Some(next) = &page.next {
+                xml.text("NextContinuationToken", &write_token(next));
+            }
+        }
+    }
+    xml.display("MaxKeys", request.max_keys);
+    if let Some(delimiter) = &request.delimiter {
+        xml.text("Delimiter", &name(delimiter));
+    }
+    if request.encode {
+        xml.text("EncodingType", "url");
+    }
+    xml.display("IsTruncated", page.next.is_some());
+    for object in &page.objects {
+        xml.open("Contents");
+        xml.text("Key", &name(&object.key));
+        xml.text("LastModified", &object.modified.to_iso8601());
+        xml.display("ETag", format_args!("&quot;{}&quot;", object.etag.as_str()));
+        xml.display("Size", object.size);
+        if owner {
+            write_owner(&mut xml);
+        }
+        xml.text("StorageClass", "STANDARD");
+        xml.close("Contents");
+    }
+    for prefix in &page.prefixes {
+        xml.open("CommonPrefixes");
+        xml.text("Prefix", &name(prefix));
+        xml.close("CommonPrefixes");
+    }
+    xml.close("ListBucketResult");
+    answer.document(xml);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<ListObjects, u16> {
+        let query = Query::parse(query).unwrap();
+        let bucket = BucketName::new("b").unwrap();
+        ListObjects::parse(bucket, &query, &Limits::default()).map_err(|e| e.code().status())
+    }
+
+    #[test]
+    fn queries() {
+        // Both versions read their parameters; an empty one is absent, a wrong one is refused.
+        let v1 = parse("prefix=p&delimiter=&marker=m&max-keys=5000").unwrap();
+        assert_eq!((v1.delimiter, v1.after, v1.max_keys), (None, Some("m".into()), 1000));
+        let v2 =
+            parse("list-type=2&start-after=s&delimiter=/&encoding-type=url&max-keys=0").unwrap();
+        assert_eq!((v2.after, v2.max_keys, v2.encode), (Some("s".into()), 0, true));
+        let token = write_token("ü/");
+        let next = parse(&format!("list-type=2&start-after=s&continuation-token={token}")).unwrap();
+        assert_eq!(next.after, Some("ü/".into()));
+        for bad in [
+            "max-keys=-1",
+            "max-keys=x",
+            "max-keys=2147483648",
+            "encoding-type=x",
+            "list-type=3",
+            "list-type=2&continuation-token=",
+            "list-type=2&continuation-token=1",
+            "list-type=2&continuation-token=1abc",
+            "list-type=2&continuation-token=1ff",
+            "list-type=2&continuation-token=2aa",
+        ] {
+            assert_eq!(parse(bad), Err(400), "{bad}");
+        }
+    }
+}

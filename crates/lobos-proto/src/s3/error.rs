@@ -1,0 +1,212 @@
+//! Every S3 error that Lobos answers: one row each with its status and sentence.
+
+use std::borrow::Cow;
+
+use super::etag::ETag;
+use super::time::Timestamp;
+
+macro_rules! codes {
+    ($($code:ident $status:literal $sentence:literal,)*) => {
+        /// The error codes of S3 (API reference, "List of error codes").
+        #[allow(missing_docs, reason = "each has its sentence in the table")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($code,)* }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &[Code] = &[$(Code::$code,)*];
+
+            /// The code as the XML has it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$code => stringify!($code),)* }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> u16 {
+                match self { $(Code::$code => $status,)* }
+            }
+
+            /// The sentence, unless the error brings its own.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Code::$code => $sentence,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    AccessDenied 403 "Access Denied",
+    BadDigest 400 "The Content-MD5 or checksum value that you specified did not match what the server received.",
+    BucketAlreadyExists 409 "The requested bucket name is not available.",
+    BucketAlreadyOwnedByYou 409 "The bucket that you tried to create already exists, and you own it.",
+    BucketNotEmpty 409 "The bucket that you tried to delete is not empty.",
+    ConditionalRequestConflict 409 "A conflicting operation occurred during the request. Try again.",
+    EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed object size.",
+    IncompleteBody 400 "You did not provide the number of bytes specified by the Content-Length HTTP header.",
+    InternalError 500 "An internal error occurred. Try again.",
+    InvalidArgument 400 "Invalid Argument",
+    InvalidBucketName 400 "The specified bucket is not valid.",
+    InvalidDigest 400 "The Content-MD5 or checksum value that you specified is not valid.",
+    InvalidHTTPVersion 505 "The HTTP version of the request is not supported.",
+    InvalidLocationConstraint 400 "The specified location constraint is not valid.",
+    InvalidPartNumber 416 "The requested partnumber is not satisfiable",
+    InvalidRange 416 "The requested range is not satisfiable",
+    InvalidRequest 400 "Invalid Request",
+    InvalidURI 400 "The specified URI couldn't be parsed.",
+    KeyTooLongError 400 "Your key is too long.",
+    MalformedTrailerError 400 "The request contained trailing data that was not well-formed or did not conform to what was announced.",
+    MalformedXML 400 "The XML that you provided was not well formed or did not validate against the published schema.",
+    MetadataTooLarge 400 "Your metadata headers exceed the maximum allowed metadata size.",
+    MethodNotAllowed 405 "The specified method is not allowed against this resource.",
+    MissingContentLength 411 "You must provide the Content-Length HTTP header.",
+    NoSuchBucket 404 "The specified bucket does not exist.",
+    NoSuchKey 404 "The specified key does not exist.",
+    NoSuchVersion 404 "The specified version does not exist.",
+    NotImplemented 501 "A header or query that you provided implies functionality that is not implemented.",
+    NotModified 304 "Not Modified",
+    ObjectLockConfigurationNotFoundError 404 "Object Lock configuration does not exist for this bucket",
+    OperationAborted 409 "A conflicting conditional operation is currently in progress against this resource. Try again.",
+    PreconditionFailed 412 "At least one of the pre-conditions you specified did not hold",
+    RequestHeaderSectionTooLarge 400 "Your request header and query parameters exceed the maximum allowed size.",
+    RequestTimeout 400 "Your socket connection to the server was not read from or written to within the timeout period.",
+    ServiceUnavailable 503 "Service is unable to handle request.",
+    SlowDown 503 "Please reduce your request rate.",
+    StorageFull 507 "The disk that holds this bucket is full.",
+    XAmzContentSHA256Mismatch 400 "The provided 'x-amz-content-sha256' header does not match what was computed.",
+}
+
+/// An answer that is not a success: a code, and what makes it useful to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    code: Code,
+    extra: Option<Box<Extra>>,
+}
+
+/// What some errors say beside their code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extra {
+    pub(crate) message: Option<Cow<'static, str>>,
+    pub(crate) bucket: Option<String>,
+    pub(crate) key: Option<String>,
+    /// Of the object that did not fit the condition or range.
+    pub(crate) size: Option<u64>,
+    pub(crate) range: Option<String>,
+    pub(crate) etag: Option<ETag>,
+    pub(crate) modified: Option<Timestamp>,
+    /// The condition that failed (`<Condition>`).
+    pub(crate) condition: Option<&'static str>,
+    /// For the log only: what the disk said.
+    pub(crate) cause: Option<String>,
+}
+
+impl Error {
+    /// With the sentence of the table.
+    pub fn new(code: Code) -> Self {
+        Self { code, extra: None }
+    }
+
+    /// Its code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Another sentence than the table's.
+    #[must_use]
+    pub fn message(self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.with(|e| e.message = Some(message.into()))
+    }
+
+    /// The bucket it is about (`<BucketName>`).
+    #[must_use]
+    pub fn bucket(self, bucket: &str) -> Self {
+        self.with(|e| e.bucket = Some(bucket.into()))
+    }
+
+    /// The key it is about (`<Key>`).
+    #[must_use]
+    pub fn key(self, key: &str) -> Self {
+        self.with(|e| e.key = Some(key.into()))
+    }
+
+    /// The size of the object that a range did not fit, and that range.
+    #[must_use]
+    pub fn size(self, size: u64, range: &str) -> Self {
+        self.with(|e| {
+            e.size = Some(size);
+            e.range = Some(range.into());
+        })
+    }
+
+    /// The object as it is: a 304 carries these.
+    #[must_use]
+    pub fn current(self, etag: ETag, modified: Timestamp) -> Self {
+        self.with(|e| {
+            e.etag = Some(etag);
+            e.modified = Some(modified);
+        })
+    }
+
+    /// The name of the header whose condition failed.
+    #[must_use]
+    pub fn condition(self, header: &'static str) -> Self {
+        self.with(|e| e.condition = Some(header))
+    }
+
+    /// What the disk said: goes to the log, never to the client.
+    #[must_use]
+    pub fn cause(self, cause: impl std::fmt::Display) -> Self {
+        self.with(|e| e.cause = Some(cause.to_string()))
+    }
+
+    /// The sentence that the client reads.
+    pub fn sentence(&self) -> &str {
+        let own = self.extra.as_ref().and_then(|e| e.message.as_deref());
+        own.unwrap_or_else(|| self.code.sentence())
+    }
+
+    pub(crate) fn extra(&self) -> Option<&Extra> {
+        self.extra.as_deref()
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Extra)) -> Self {
+        set(self.extra.get_or_insert_default());
+        self
+    }
+}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+/// For the log: code, sentence and cause.
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.sentence())?;
+        match self.extra().and_then(|e| e.cause.as_deref()) {
+            Some(cause) => write!(f, " ({cause})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows() {
+        // Every code has an error status and a sentence, and no code stands twice.
+        let mut names: Vec<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!((300..600).contains(&code.status()), "{code:?}");
+            assert!(!code.sentence().is_empty());
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Times as S3 writes and reads them.
+
+use std::time::{Duration, SystemTime};
+
+/// A point in time with nanoseconds since 1970-01-01 UTC, never before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Timestamp {
+    /// Nanoseconds since 1970; 2554 is the last year.
+    pub nanos: u64,
+}
+
+impl Timestamp {
+    /// From `stat`: seconds and nanoseconds. Times outside 1970 to 2554 become the nearest.
+    pub fn from_unix(secs: i64, nanos: u32) -> Self {
+        let secs = u64::try_from(secs).unwrap_or(0);
+        Self { nanos: secs.saturating_mul(1_000_000_000).saturating_add(u64::from(nanos)) }
+    }
+
+    /// Whole seconds since 1970.
+    pub fn secs(self) -> u64 {
+        self.nanos / 1_000_000_000
+    }
+
+    /// As in Last-Modified: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+    pub fn to_http(self) -> String {
+        // httpdate ends at the year 9999, which 64 bits of nanoseconds do not reach.
+        httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(self.secs()))
+    }
+
+    /// Reads any of the three forms of an HTTP date; `None` if it is none.
+    pub fn from_http(text: &str) -> Option<Self> {
+        let time = httpdate::parse_http_date(text).ok()?;
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Self { nanos: u64::try_from(since.as_nanos()).ok()? })
+    }
+
+    /// As in S3's XML: `2026-11-24T12:00:00.000Z`, with milliseconds.
+    pub fn to_iso8601(self) -> String {
+        let secs = self.secs();
+        let (year, month, day) = civil(secs / 86400);
+        let clock = secs % 86400;
+        let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+        let millis = self.nanos / 1_000_000 % 1000;
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { nanos: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX) }
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
+fn civil(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that the leap day is the last of its year.
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        // One moment has the same date in both forms, and HTTP dates read back.
+        let t = Timestamp::from_unix(784_111_777, 123_456_789);
+        assert_eq!(t.to_http(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(t.to_iso8601(), "1994-11-06T08:49:37.123Z");
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(Timestamp::from_http(text).map(Timestamp::secs), Some(t.secs()), "{text}");
+        }
+        assert_eq!(Timestamp::from_http("yesterday"), None);
+        assert_eq!(Timestamp::from_unix(-5, 3).secs(), 0);
+    }
+
+    #[test]
+    fn calendar() {
+        // ISO dates agree with the HTTP dates of the same second on every day of 400 years.
+        for day in 0..146_097_u64 {
+            let t = Timestamp { nanos: day * 86_400 * 1_000_000_000 };
+            let http = t.to_http();
+            let iso = t.to_iso8601();
+            assert_eq!(&iso[0..4], &http[12..16]);
+            assert_eq!(&iso[8..10], &http[5..7]);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! XML as S3 speaks it: a small writer, and a reader that refuses what S3 never sends.
+
+use std::fmt::{Display, Write};
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+use crate::{Code, Error};
+
+/// The namespace of S3's answers.
+pub(crate) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// A document under construction.
+#[derive(Debug)]
+pub(crate) struct Xml {
+    out: String,
+}
+
+impl Xml {
+    pub(crate) fn new() -> Self {
+        Self { out: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") }
+    }
+
+    /// A document whose root has S3's namespace.
+    pub(crate) fn s3(root: &str) -> Self {
+        let mut xml = Self::new();
+        let _ = write!(xml.out, "<{root} xmlns=\"{NAMESPACE}\">");
+        xml
+    }
+
+    pub(crate) fn open(&mut self, name: &str) {
+        for part in ["<", name, ">"] {
+            self.out.push_str(part);
+        }
+    }
+
+    pub(crate) fn close(&mut self, name: &str) {
+        for part in ["</", name, ">"] {
+            self.out.push_str(part);
+        }
+    }
+
+    /// An element with text, escaped.
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
+        self.open(name);
+        escape(&mut self.out, text);
+        self.close(name);
+    }
+
+    /// An element with a value that needs no escaping.
+    pub(crate) fn display(&mut self, name: &str, value: impl Display) {
+        self.open(name);
+        let _ = write!(self.out, "{value}");
+        self.close(name);
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.out
+    }
+}
+
+/// Escapes for element text. Control characters become references, as S3 writes them: clients
+/// that cannot take those ask for encoding-type=url.
+fn escape(out: &mut String, text: &str) {
+    let mut plain = 0;
+    for (at, c) in text.char_indices() {
+        let entity = match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&quot;",
+            '\u{fffe}' | '\u{ffff}' => "",
+            c if c < ' ' => "",
+            _ => continue,
+        };
+        out.push_str(&text[plain..at]);
+        plain = at + c.len_utf8();
+        if entity.is_empty() {
+            let _ = write!(out, "&#x{:x};", u32::from(c));
+        } else {
+            out.push_str(entity);
+        }
+    }
+    out.push_str(&text[plain..]);
+}
+
+/// An element: its local name, its text, its children.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Element {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) children: Vec<Element>,
+}
+
+/// No document of S3 is deeper.
+const DEPTH: usize = 16;
+
+impl Element {
+    /// Reads a document of one root. Attributes and namespaces are ignored.
+    ///
+    /// # Errors
+    /// `MalformedXML`: not well-formed, not UTF-8, a document type, an unknown entity, deeper than
+    /// 16.
+    pub(crate) fn parse(document: &[u8]) -> Result<Self, Error> {
+        let malformed = || Error::new(Code::MalformedXML);
+        let text = std::str::from_utf8(document).map_err(|_| malformed())?;
+        let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
+        let mut open: Vec<Element> = Vec::new();
+        let mut root = None;
+        loop {
+            match reader.read_event().map_err(|_| malformed())? {
+                Event::Start(start) => {
+                    if open.len() >= DEPTH || root.is_some() {
+                        return Err(malformed());
+                    }
+                    open.push(Self::named(start.local_name().as_ref()));
+                }
+                Event::Empty(start) => {
+                    let element = Self::named(start.local_name().as_ref());
+                    Self::end(element, &mut open, &mut root).ok_or_else(malformed)?;
+                }
+                Event::End(_) => {
+                    let element = open.pop().ok_or_else(malformed)?;
+                    Self::end(element, &mut open, &mut root).ok_or_else(malformed)?;
+                }
+                Event::Text(text) => add(&mut open, &text).ok_or_else(malformed)?,
+                Event::CData(text) => add(&mut open, &text).ok_or_else(malformed)?,
+                Event::GeneralRef(entity) => {
+                    let text = resolve(&entity).ok_or_else(malformed)?;
+                    add(&mut open, &text).ok_or_else(malformed)?;
+                }
+                Event::DocType(_) => return Err(malformed()),
+                Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
+                Event::Eof => break,
+            }
+        }
+        root.filter(|_| open.is_empty()).ok_or_else(malformed)
+    }
+
+    /// The text of the first child of that name.
+    pub(crate) fn child(&self, name: &str) -> Option<&str> {
+        self.children.iter().find(|child| child.name == name).map(|child| child.text.as_str())
+    }
+
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    fn end(element: Self, open: &mut [Self], root: &mut Option<Self>) -> Option<()> {
+        match open.last_mut() {
+            Some(parent) => parent.children.push(element),
+            None if root.is_none() => *root = Some(element),
+            None => return None,
+        }
+        Some(())
+    }
+}
+
+fn add(open: &mut [Element], text: &str) -> Option<()> {
+    match open.last_mut() {
+        Some(element) => element.text.push_str(text),
+        None if text.trim().is_empty() => {}
+        None => return None,
+    }
+    Some(())
+}
+
+/// The five entities of XML and character references; no others are known.
+fn resolve(entity: &str) -> Option<String> {
+    let Some(number) = entity.strip_prefix('#') else {
+        return quick_xml::escape::resolve_predefined_entity(entity).map(str::to_owned);
+    };
+    let code = match number.strip_prefix('x') {
+        Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+        None => number.parse().ok()?,
+    };
+    char::from_u32(code).filter(|c| *c != '\0').map(String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip() {
+        // Any text that is written reads back the same.
+        for text in ["", "a<b>&\"c'", "ü €", " \t\n\r x ", "\u{1}\u{1f}", "]]>", "&amp;"] {
+            let mut xml = Xml::s3("R");
+            xml.text("K", text);
+            xml.close("R");
+            let read = Element::parse(xml.finish().as_bytes()).unwrap();
+            assert_eq!((read.name.as_str(), read.child("K")), ("R", Some(text)));
+        }
+    }
+
+    #[test]
+    fn reading() {
+        // Namespaces, comments and CDATA do not matter; order and nesting are kept.
+        let document =
+            br#"<?xml version="1.0"?><!-- c --><s:D xmlns:s="x"><O><Key>a&#x2F;b</Key></O>
+            <O><Key><![CDATA[<c>]]></Key></O><Quiet/></s:D>"#;
+        let read = Element::parse(document).unwrap();
+        let keys: Vec<_> = read.children.iter().map(|o| o.child("Key")).collect();
+        assert_eq!(keys, [Some("a/b"), Some("<c>"), None]);
+    }
+
+    #[test]
+    fn refusals() {
+        // What is not one well-formed document without a document type is MalformedXML.
+        let deep = format!("{}{}", "<a>".repeat(17), "</a>".repeat(17));
+        for bad in [
+            "",
+            "text",
+            "<a>",
+            "<a></b>",
+            "</a>",
+            "<a/><b/>",
+            "<a></a><b></b>",
+            "<a>&unknown;</a>",
+            "<a>&#0;</a>",
+            "<a>&#xd800;</a>",
+            "<!DOCTYPE a [<!ENTITY x \"y\">]><a>&x;</a>",
+            "<!DOCTYPE a><a/>",
+            "<a",
+            &deep,
+        ] {
+            assert_eq!(
+                Element::parse(bad.as_bytes()).unwrap_err().code(),
+                Code::MalformedXML,
+                "{bad}"
+            );
+        }
+        assert!(Element::parse(b"<a>\xff</a>").is_err());
+    }
+}

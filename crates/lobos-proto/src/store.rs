@@ -1,0 +1,173 @@
+//! The boundary to whatever holds the objects: one function and two small traits.
+//!
+//! A store gets a [`Request`] that cannot be malformed and answers with an [`Outcome`]. It may
+//! block; the driver decides on which thread it runs.
+
+use std::fs::File;
+use std::io;
+
+use lobos_digest::{Algorithm, Digest, Digests};
+
+use crate::op::{Buckets, ObjectResponse};
+use crate::op::{
+    CreateBucket, DeleteBucket, DeleteObject, DeleteObjects, Deletions, GetBucketLocation,
+    GetBucketVersioning, GetObject, GetObjectLockConfiguration, HeadBucket, HeadObject,
+    ListBuckets, ListObjects, Page, PutObject,
+};
+use crate::s3::error::{Code, Error};
+use crate::s3::etag::ETag;
+
+/// Holds buckets and objects. Calls may come from any thread, many at once.
+pub trait Store: Send + Sync {
+    /// Does what `request` asks. May block on the disk.
+    ///
+    /// # Errors
+    /// An [`Error`] is the S3 answer to the client; nothing was changed then.
+    fn call(&self, request: Request) -> Result<Outcome, Error>;
+
+    /// Whether `call` may take so long (more than about a millisecond) that an event loop should
+    /// give it to a helper thread.
+    fn is_heavy(&self, request: &Request) -> bool {
+        let _ = request;
+        false
+    }
+}
+
+/// What a store made of a request.
+pub enum Outcome {
+    /// It is done, this is the answer.
+    Done(Response),
+    /// The answer has a body that the driver reads from the source, in the range that the
+    /// response names.
+    Send(Response, Box<dyn Source>),
+    /// The upload is accepted: its bytes go to the sink.
+    Receive(Box<dyn Sink>),
+}
+
+/// The bytes of one object as it was when it was opened.
+pub trait Source: Send + Sync {
+    /// Reads at `offset` into `buf`, as `pread`: 0 means the end.
+    ///
+    /// # Errors
+    /// Whatever the disk says; the connection is then closed, since its head is already out.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// The file that has these bytes at these offsets, if there is one: drivers then use
+    /// `sendfile`.
+    fn file(&self) -> Option<&File> {
+        None
+    }
+}
+
+/// An upload under way. Dropped without `commit` it leaves no trace.
+pub trait Sink: Send {
+    /// Takes the next bytes of the body.
+    ///
+    /// # Errors
+    /// The S3 answer; the upload is over then.
+    fn append(&mut self, data: &[u8]) -> Result<(), Error>;
+
+    /// Verifies what was promised and makes the object visible, whole, in one step.
+    ///
+    /// # Errors
+    /// The S3 answer (`BadDigest`, `PreconditionFailed`, ...); nothing is visible then and what
+    /// was there before is untouched.
+    fn commit(self: Box<Self>, expected: &Expected) -> Result<Stored, Error>;
+
+    /// Whether `commit` may block for long (it waits for the disk).
+    fn is_heavy(&self) -> bool {
+        false
+    }
+}
+
+/// What the client promised about a body, known when all of it has arrived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// From Content-MD5. A mismatch is `BadDigest`.
+    pub md5: Option<Digest>,
+    /// From x-amz-content-sha256. A mismatch is `XAmzContentSHA256Mismatch`.
+    pub sha256: Option<Digest>,
+    /// From an x-amz-checksum-* header or trailer. A mismatch is `BadDigest`.
+    pub checksum: Option<Digest>,
+}
+
+impl Expected {
+    /// Holds the promises against what was computed; a digest that was not computed is not held
+    /// against anything.
+    ///
+    /// # Errors
+    /// `BadDigest`, `XAmzContentSHA256Mismatch`.
+    pub fn check(&self, computed: &Digests) -> Result<(), Error> {
+        let differs = |promised: &Option<Digest>| {
+            promised.is_some_and(|p| computed.get(p.algorithm()).is_some_and(|c| c != p))
+        };
+        if differs(&self.md5) {
+            return Err(Error::new(Code::BadDigest));
+        }
+        if differs(&self.sha256) {
+            return Err(Error::new(Code::XAmzContentSHA256Mismatch));
+        }
+        match &self.checksum {
+            Some(checksum) if differs(&self.checksum) => {
+                let name = checksum.algorithm().name();
+                let message =
+                    format!("The {name} you specified did not match the calculated checksum.");
+                Err(Error::new(Code::BadDigest).message(message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The digests to compute for [`Expected::check`].
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> + use<> {
+        [self.md5, self.sha256, self.checksum].into_iter().flatten().map(|d| d.algorithm())
+    }
+}
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The entity tag of the new object.
+    pub etag: ETag,
+    /// Bytes.
+    pub size: u64,
+    /// The checksums kept with the object.
+    pub checksums: Vec<Digest>,
+}
+
+/// One S3 operation, parsed into values that cannot be wrong.
+#[allow(missing_docs, reason = "each variant is documented at its type in `op`")]
+#[derive(Clone, Debug)]
+pub enum Request {
+    ListBuckets(ListBuckets),
+    CreateBucket(CreateBucket),
+    HeadBucket(HeadBucket),
+    DeleteBucket(DeleteBucket),
+    GetBucketLocation(GetBucketLocation),
+    GetBucketVersioning(GetBucketVersioning),
+    GetObjectLockConfiguration(GetObjectLockConfiguration),
+    ListObjects(ListObjects),
+    HeadObject(HeadObject),
+    GetObject(GetObject),
+    PutObject(Box<PutObject>),
+    DeleteObject(DeleteObject),
+    DeleteObjects(DeleteObjects),
+}
+
+/// What an operation that succeeded has to say.
+#[allow(missing_docs, reason = "each variant is documented at its type in `op`")]
+#[derive(Clone, Debug)]
+pub enum Response {
+    ListBuckets(Buckets),
+    CreateBucket { bucket: crate::BucketName },
+    HeadBucket,
+    DeleteBucket,
+    GetBucketLocation,
+    GetBucketVersioning,
+    ListObjects(Box<Page>),
+    HeadObject(Box<ObjectResponse>),
+    GetObject(Box<ObjectResponse>),
+    PutObject(Stored),
+    DeleteObject,
+    DeleteObjects(Deletions),
+}
