@@ -1,0 +1,57 @@
+//! Removing an object: its file, what was kept of it, and the folders that it was the last of.
+
+use std::os::fd::AsFd;
+
+use lobos_proto::{Error, Key};
+use rustix::fs::{AtFlags, unlinkat};
+use rustix::io::Errno;
+
+use crate::bucket::Bucket;
+use crate::key::{self, Place};
+use crate::sidecar::{self, Owner};
+use crate::{aside, error, folder, object};
+
+/// Removes the object, if there is one.
+pub(crate) fn delete(bucket: &Bucket, key: &Key) -> Result<(), Error> {
+    let key = key.as_str();
+    let _locked = bucket.shared().locks.lock(bucket, key);
+    // First, so that it does not show where the file is gone.
+    aside::remove(bucket, key)?;
+    match key::place(key) {
+        Place::File(path) => delete_file(bucket, path).map_err(error::write),
+        Place::Folder(path) => {
+            folder::unmark(bucket, path)?;
+            folder::prune(bucket, path);
+            Ok(())
+        }
+        Place::Aside => Ok(()),
+    }
+}
+
+/// What is no object stays: folders, FIFOs, links that lead nowhere or out.
+fn delete_file(bucket: &Bucket, path: &str) -> Result<(), Errno> {
+    let (parent, name) = key::split(path);
+    let folder = match bucket.folder(parent) {
+        Ok(folder) => folder,
+        Err(e) if error::is_missing(e) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let inode = match object::inode_of_object(bucket, &folder, path) {
+        Ok(Some(inode)) => inode,
+        Ok(None) => return Ok(()),
+        Err(e) if error::is_missing(e) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    match unlinkat(&folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
+        Err(e) => return Err(e),
+    }
+    // What is left of it is only waste.
+    let _ = sidecar::forget(bucket, Owner { inode, name });
+    if bucket.is_durable() {
+        error::sync(folder.as_fd())?;
+    }
+    drop(folder);
+    folder::prune(bucket, parent);
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What the kernel says, as an S3 error.
+
+use std::os::fd::BorrowedFd;
+
+use lobos_proto::{Code, Error};
+use rustix::io::Errno;
+
+/// A lookup that failed for another reason than that there is nothing.
+pub(crate) fn read(errno: Errno) -> Error {
+    Error::new(code(errno)).cause(errno)
+}
+
+/// A change that failed.
+pub(crate) fn write(errno: Errno) -> Error {
+    let error = read(errno);
+    match errno {
+        Errno::ROFS => error.message("The file system of this bucket is read-only."),
+        Errno::XDEV | Errno::LOOP => leads_out(),
+        Errno::TOOBIG => Error::new(Code::MetadataTooLarge).cause(errno),
+        // What was just there is gone, or the other way round: somebody else works on it.
+        Errno::NOENT | Errno::NOTDIR | Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY => {
+            Error::new(Code::OperationAborted).cause(errno)
+        }
+        _ => error,
+    }
+}
+
+/// A change through a link that leads out of the bucket.
+pub(crate) fn leads_out() -> Error {
+    Error::new(Code::AccessDenied).message("The key leads through a link out of the bucket.")
+}
+
+/// Whether a lookup found nothing that could be an object; everything else is an error.
+pub(crate) fn is_missing(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::ISDIR
+            | Errno::LOOP
+            | Errno::XDEV
+            | Errno::NAMETOOLONG
+            | Errno::NXIO
+            | Errno::NODEV
+            | Errno::INVAL
+            | Errno::ILSEQ
+    )
+}
+
+fn code(errno: Errno) -> Code {
+    match errno {
+        Errno::NOSPC | Errno::DQUOT => Code::StorageFull,
+        Errno::FBIG => Code::EntityTooLarge,
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::BUSY => Code::SlowDown,
+        Errno::ROFS | Errno::ACCESS | Errno::PERM => Code::AccessDenied,
+        Errno::NAMETOOLONG => Code::KeyTooLongError,
+        _ => Code::InternalError,
+    }
+}
+
+/// Waits until what was written is on the disk. A file system that cannot tell is taken at its
+/// word (FUSE and the like answer EINVAL for folders).
+pub(crate) fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    loop {
+        match rustix::fs::fsync(fd) {
+            Err(Errno::INTR) => {}
+            Err(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP) => return Ok(()),
+            done => return done,
+        }
+    }
+}
+
+/// Writes all of it at the current offset.
+pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Folders: made where a key needs them, removed when they are ours and empty, and marked when
+//! one is itself the object `a/`.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use lobos_proto::{Code, ETag, Error, Timestamp};
+use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, fstat, unlinkat};
+use rustix::io::Errno;
+
+use crate::bucket::Bucket;
+use crate::meta::{Meta, Stamp};
+use crate::object::{self, Object};
+use crate::sidecar::{self, Owner};
+use crate::{clock, error, key, warn};
+
+/// On folders that we made; they may be removed when they are empty.
+const MADE: &str = "user.lobos.made";
+
+/// Whether the folder is itself the object `path/` (`path` without slashes at its ends), and when
+/// it was put.
+pub(crate) fn is_marked(
+    bucket: &Bucket,
+    folder: BorrowedFd<'_>,
+    path: &str,
+) -> Option<(Timestamp, ETag)> {
+    let (_, stamp, etag) = mark(bucket, folder, path)?;
+    Some((stamp.modified(), etag))
+}
+
+/// The object `path/`, if the folder is there and marked.
+pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Object>, Error> {
+    let fd = match bucket.folder(path) {
+        Ok(fd) => fd,
+        Err(e) => {
+            if e == Errno::XDEV {
+                warn::warn(&format!("not served, a link leads out of the bucket: {path:?}"));
+            }
+            return if error::is_missing(e) { Ok(None) } else { Err(error::read(e)) };
+        }
+    };
+    let Some((meta, stamp, etag)) = mark(bucket, fd.as_fd(), path) else { return Ok(None) };
+    Ok(Some(object::of_folder(meta, &stamp, etag, &format!("{path}/"))))
+}
+
+/// The content of `path/` never changes: its tag holds whatever happens in the folder, and its
+/// time is that of the PUT and not that of the last change inside.
+fn mark(bucket: &Bucket, fd: BorrowedFd<'_>, path: &str) -> Option<(Meta, Stamp, ETag)> {
+    let owner = owner(bucket, fd)?;
+    let meta = sidecar::read(bucket, fd, owner)?;
+    if meta.key.as_deref().is_some_and(|k| k.strip_suffix('/') != Some(path)) {
+        return None;
+    }
+    let stamp = meta.stamp?;
+    let kept = if bucket.has_md5() { meta.md5_etag() } else { None };
+    Some((meta, stamp, kept.unwrap_or_else(|| stamp.etag())))
+}
+
+/// The inode is only asked for where metadata is kept by it; elsewhere that would be a call too
+/// many per folder of a listing.
+fn owner(bucket: &Bucket, fd: BorrowedFd<'_>) -> Option<Owner<'static>> {
+    let mut one = [0; 1];
+    let here = !bucket.shared().quirks.no_xattrs;
+    let inode = match fgetxattr(fd, crate::meta::XATTR, &mut one[..]) {
+        Err(Errno::NODATA) if here => return None,
+        _ => fstat(fd).ok()?.st_ino,
+    };
+    Some(Owner { inode, name: "" })
+}
+
+/// Makes the folder `path` with its parents where they are missing, and marks it as the object
+/// `path/`. `None` if that cannot be, since something else has such a name.
+pub(crate) fn put(
+    bucket: &Bucket,
+    path: &str,
+    meta: &mut Meta,
+) -> Result<Option<Stamp>, Error> {
+    for _ in 0..crate::publish::TRIES {
+        match make(bucket, path) {
+            Ok(()) => {}
+            Err(Obstacle::NotFolder) => return Ok(None),
+            Err(Obstacle::Failed(e)) => return Err(error::write(e)),
+        }
+        let fd = match bucket.folder(path) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => continue,
+            Err(Errno::NOTDIR) => return Ok(None),
+            Err(e) => return Err(error::write(e)),
+        };
+        let inode = fstat(&fd).map_err(error::write)?.st_ino;
+        let stamp = Stamp { mtime: clock::next(), size: 0, inode };
+        meta.stamp = Some(stamp);
+        let owner = Owner { inode, name: "" };
+        sidecar::write(bucket, fd.as_fd(), owner, &format!("{path}/"), meta)?;
+        // A DELETE may have removed the folder since it was opened.
+        if fstat(&fd).map_err(error::write)?.st_nlink > 0 {
+            if bucket.is_durable() {
+                error::sync(fd.as_fd()).map_err(error::write)?;
+            }
+            return Ok(Some(stamp));
+        }
+    }
+    Err(Error::new(Code::SlowDown))
+}
+
+/// Takes the mark off the folder `path`, if it is there; the folder stays.
+pub(crate) fn unmark(bucket: &Bucket, path: &str) -> Result<(), Error> {
+    let fd = match bucket.folder(path) {
+        Ok(fd) => fd,
+        Err(e) if error::is_missing(e) => return Ok(()),
+        Err(e) => return Err(error::write(e)),
+    };
+    if mark(bucket, fd.as_fd(), path).is_none() {
+        return Ok(());
+    }
+    let inode = fstat(&fd).map_err(error::write)?.st_ino;
+    sidecar::remove(bucket, fd.as_fd(), Owner { inode, name: "" }).map_err(error::write)?;
+    if bucket.is_durable() {
+        error::sync(fd.as_fd()).map_err(error::write)?;
+    }
+    Ok(())
+}
+
+/// Why a folder could not be made.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// On the way is something that is no folder.
+    NotFolder,
+    Failed(Errno),
+}
+
+/// Makes the folder `path` and its parents where they are missing, and marks those as ours.
+pub(crate) fn make(bucket: &Bucket, path: &str) -> Result<(), Obstacle> {
+    match bucket.open(path, OFlags::PATH | OFlags::DIRECTORY) {
+        Ok(_) => return Ok(()),
+        Err(Errno::NOENT) => {}
+        Err(e) => return Err(obstacle(e)),
+    }
+    let (parent, name) = key::split(path);
+    if !parent.is_empty() {
+        make(bucket, parent)?;
+    }
+    let holder = bucket.folder(if parent.is_empty() { "." } else { parent }).map_err(obstacle)?;
+    let made = match rustix::fs::mkdirat(&holder, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(e) => return Err(obstacle(e)),
+    };
+    if bucket.is_durable() {
+        error::sync(holder.as_fd()).map_err(Obstacle::Failed)?;
+    }
+    match bucket.folder(path) {
+        Ok(folder) if made => mark_made(bucket, &folder).map_err(Obstacle::Failed),
+        Ok(_) => Ok(()),
+        Err(e) => Err(obstacle(e)),
+    }
+}
+
+/// Where there are no attributes the folder stays for ever.
+fn mark_made(bucket: &Bucket, folder: &OwnedFd) -> Result<(), Errno> {
+    if bucket.shared().quirks.no_xattrs {
+        return Ok(());
+    }
+    match fsetxattr(folder, MADE, &[], XattrFlags::empty()) {
+        // It can also be gone again, or somebody else's who came between.
+        Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::PERM | Errno::ACCESS) => Ok(()),
+        done => done,
+    }
+}
+
+fn obstacle(errno: Errno) -> Obstacle {
+    match errno {
+        Errno::NOTDIR => Obstacle::NotFolder,
+        e => Obstacle::Failed(e),
+    }
+}
+
+/// Whether we made the folder and it is not an object itself.
+pub(crate) fn may_go(bucket: &Bucket, folder: BorrowedFd<'_>, path: &str) -> bool {
+    !bucket.shared().quirks.no_xattrs
+        && fgetxattr(folder, MADE, &mut [0; 1][..]).is_ok()
+        && mark(bucket, folder, path).is_none()
+}
+
+/// Removes the folder `path` and its parents, as far as they are ours and empty. Never fails:
+/// a folder that stays is no harm.
+pub(crate) fn prune(bucket: &Bucket, path: &str) {
+    let mut path = path;
+    while !path.is_empty() {
+        let Ok(folder) = bucket.folder(path) else { return };
+        if !may_go(bucket, folder.as_fd(), path) {
+            return;
+        }
+        let (parent, name) = key::split(path);
+        let Ok(holder) = bucket.folder(parent) else { return };
+        if unlinkat(&holder, name, AtFlags::REMOVEDIR).is_err() {
+            return;
+        }
+        if bucket.is_durable() && error::sync(holder.as_fd()).is_err() {
+            return;
+        }
+        path = parent;
+    }
+}

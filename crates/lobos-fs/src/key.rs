@@ -1,0 +1,61 @@
+//! Where an object lives: a key becomes a path beneath its bucket, or a place aside.
+
+use crate::bucket::OURS;
+
+/// How temporary files beside a target begin; such names are never listed and never keys.
+pub(crate) const TEMP: &str = ".lobos-tmp-";
+
+/// The longest name in a folder, in bytes.
+const NAME_MAX: usize = 255;
+
+/// What a key can be in the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place<'k> {
+    /// A file at this path.
+    File(&'k str),
+    /// `a/`: the folder at this path (without the slash), if it is marked as an object.
+    Folder(&'k str),
+    /// Nothing: it is kept aside.
+    Aside,
+}
+
+/// What `key` can be.
+pub(crate) fn place(key: &str) -> Place<'_> {
+    let (path, folder) = match key.strip_suffix('/') {
+        Some(path) => (path, true),
+        None => (key, false),
+    };
+    let mut segments = path.split('/');
+    let first_is_ours = path.split('/').next().is_some_and(|s| is_ours_at_root(s.as_bytes()));
+    if first_is_ours || !segments.all(is_name) {
+        return Place::Aside;
+    }
+    if folder { Place::Folder(path) } else { Place::File(path) }
+}
+
+/// Whether an entry with this name is never an object: `.lobos`, where `at_root` of a bucket, and
+/// our temporary files anywhere.
+pub(crate) fn is_ours(name: &[u8], at_root: bool) -> bool {
+    (at_root && is_ours_at_root(name)) || name.starts_with(TEMP.as_bytes())
+}
+
+/// Splits a path into its folder ("" at the root) and its last segment.
+pub(crate) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// FNV-1a: the same in every process and version, since names on disk are made of it.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    let step = |h: u64, b: &u8| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// Whether a segment can be a name in a folder. Dots were refused when the key was made.
+fn is_name(segment: &str) -> bool {
+    !segment.is_empty() && segment.len() <= NAME_MAX && !segment.starts_with(TEMP)
+}
+
+/// Case is ignored, since some file systems do.
+fn is_ours_at_root(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(OURS.as_bytes())
+}

@@ -1,0 +1,34 @@
+//! The store: buckets are directories, objects are plain files.
+//!
+//! An ordinary key is its path beneath the folder of its bucket; a key that cannot be a path is
+//! kept aside, in `.lobos/` ([`key`]). What S3 knows of an object beyond its bytes is one
+//! extended attribute ([`meta`]). An upload has no name until it is whole ([`publish`]).
+
+mod aside;
+mod bucket;
+mod clock;
+mod delete;
+mod empty;
+mod error;
+mod folder;
+mod key;
+mod list;
+mod locks;
+mod meta;
+mod mime;
+mod object;
+mod options;
+mod publish;
+mod roots;
+mod scratch;
+mod seen;
+mod sidecar;
+mod snapshot;
+mod store;
+mod temp;
+mod upload;
+mod walk;
+mod warn;
+
+pub use options::{Durability, EtagMode, Layout, OpenError, Options, Quirks};
+pub use store::FsStore;

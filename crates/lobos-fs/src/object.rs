@@ -1,0 +1,223 @@
+//! Finding an object: open it, see that it is a file, read what is known of it.
+
+use std::borrow::Cow;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use lobos_proto::{ETag, Error, Key, ObjectInfo, Source};
+use rustix::fs::{AtFlags, FileType, OFlags, Statx, fstat, statat};
+use rustix::io::Errno;
+
+use crate::bucket::Bucket;
+use crate::key::{self, Place};
+use crate::meta::{Meta, Stamp};
+use crate::sidecar::{self, Owner};
+use crate::{aside, error, folder, mime, warn};
+
+/// An object, opened: what is known of it and its bytes belong together whatever happens to the
+/// key afterwards.
+pub(crate) struct Object {
+    pub(crate) info: ObjectInfo,
+    pub(crate) source: Box<dyn Source>,
+}
+
+struct FileSource(File);
+
+impl Source for FileSource {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buf, offset)
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.0)
+    }
+}
+
+/// A folder that is an object has no bytes.
+struct Empty;
+
+impl Source for Empty {
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+/// Opens the object with this key; `None` if there is none.
+pub(crate) fn find(bucket: &Bucket, key: &Key) -> Result<Option<Object>, Error> {
+    let key = key.as_str();
+    let found = match key::place(key) {
+        Place::File(path) => open_file(bucket, path)?,
+        Place::Folder(path) => {
+            if let Some(object) = folder::object(bucket, path)? {
+                return Ok(Some(object));
+            }
+            None
+        }
+        Place::Aside => None,
+    };
+    if let Some((file, stamp)) = found {
+        return Ok(Some(with_info(bucket, file, &stamp, key)));
+    }
+    // The opening of something with our own name cannot meet a link or a FIFO of others.
+    let path = aside::path(key);
+    let file = match bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
+        Ok(fd) => fd,
+        Err(e) if error::is_missing(e) => return Ok(None),
+        Err(e) => return Err(error::read(e)),
+    };
+    let Some(stamp) = stamp_of_file(file.as_fd())? else { return Ok(None) };
+    Ok(Some(with_info(bucket, File::from(file), &stamp, key)))
+}
+
+/// Opens what `path` names if it is a regular file.
+///
+/// FIFOs and devices are not opened, since even that is felt: it lets go a writer who waits at
+/// the other side, it rewinds a tape. The kernel has no way to open regular files only, so the
+/// type is asked for first, except where the same key was a regular file the last time; the
+/// usual request is then one openat2 and one fstat.
+fn open_file(bucket: &Bucket, path: &str) -> Result<Option<(File, Stamp)>, Error> {
+    let seen = &bucket.shared().seen;
+    let mark = seen.mark(bucket.name().as_str(), path);
+    if !seen.has(mark) {
+        match statat(bucket.dir(), path, AtFlags::empty()) {
+            Ok(stat) if !is_regular(stat.st_mode) => return Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            // This only decides whether to open; what is refused is refused by the opening.
+            _ => {}
+        }
+    }
+    let fd = match bucket.open(path, OFlags::RDONLY | OFlags::NONBLOCK) {
+        Ok(fd) => fd,
+        Err(e) => {
+            if e == Errno::XDEV {
+                warn::warn(&format!("not served, a link leads out of the bucket: {path:?}"));
+            }
+            return if error::is_missing(e) { Ok(None) } else { Err(error::read(e)) };
+        }
+    };
+    let Some(stamp) = stamp_of_file(fd.as_fd())? else {
+        seen.forget(mark);
+        return Ok(None);
+    };
+    seen.add(mark);
+    Ok(Some((File::from(fd), stamp)))
+}
+
+/// The stamp of an open file; `None` if it is not a regular one.
+fn stamp_of_file(fd: BorrowedFd<'_>) -> Result<Option<Stamp>, Error> {
+    let stat = fstat(fd).map_err(error::read)?;
+    Ok(is_regular(stat.st_mode).then(|| Stamp::of(&stat)))
+}
+
+pub(crate) fn is_regular(mode: rustix::fs::RawMode) -> bool {
+    FileType::from_raw_mode(mode) == FileType::RegularFile
+}
+
+fn with_info(bucket: &Bucket, file: File, stamp: &Stamp, key: &str) -> Object {
+    let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
+    let meta = sidecar::read(bucket, file.as_fd(), owner).filter(|m| is_of(m, key));
+    let etag = etag(bucket, meta.as_ref(), stamp);
+    let info = info(meta.unwrap_or_default(), stamp, etag, key);
+    Object { info, source: Box::new(FileSource(file)) }
+}
+
+/// Metadata that does not hang on the file may be left from another one with the same inode.
+fn is_of(meta: &Meta, key: &str) -> bool {
+    meta.key.as_deref().is_none_or(|k| k == key)
+}
+
+fn etag(bucket: &Bucket, meta: Option<&Meta>, stamp: &Stamp) -> ETag {
+    let kept = if bucket.has_md5() { meta.and_then(|m| m.etag_of(stamp)) } else { None };
+    kept.unwrap_or_else(|| stamp.etag())
+}
+
+fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
+    let checksums = meta.checksums_of(stamp);
+    let mut said = meta.said;
+    let content_type = match said.content_type.take() {
+        Some(own) => Cow::Owned(own),
+        None => Cow::Borrowed(mime::guess(key)),
+    };
+    let (size, modified) = (stamp.size, stamp.modified());
+    ObjectInfo { size, modified, etag, content_type, metadata: said, checksums }
+}
+
+/// The object that a marked folder is.
+pub(crate) fn of_folder(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> Object {
+    Object { info: info(meta, stamp, etag, key), source: Box::new(Empty) }
+}
+
+/// The tag of the regular file `name` in `folder`, as HeadObject would give it. `stat` needs the
+/// size, the mtime and the inode.
+pub(crate) fn listed_etag(
+    bucket: &Bucket,
+    folder: BorrowedFd<'_>,
+    name: &CStr,
+    stat: &Statx,
+) -> ETag {
+    let last = name.to_str().unwrap_or_default();
+    etag_by_name(bucket, folder, name, last, &Stamp::of_statx(stat))
+}
+
+/// As [`listed_etag`], for a file whose name need not be the `last` segment of its key.
+pub(crate) fn etag_by_name(
+    bucket: &Bucket,
+    folder: BorrowedFd<'_>,
+    name: &CStr,
+    last: &str,
+    stamp: &Stamp,
+) -> ETag {
+    if !bucket.has_md5() {
+        return stamp.etag();
+    }
+    let owner = Owner { inode: stamp.inode, name: last };
+    // One call and no opening: there is no getxattrat before Linux 6.13.
+    let mut path = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
+    path.extend_from_slice(name.to_bytes());
+    let meta = sidecar::read_by_path(bucket, &path, owner).or_else(|| {
+        // Perhaps /proc is not mounted.
+        if HAS_PROC.get_or_init(has_proc).to_owned() {
+            return None;
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(folder, name, flags, rustix::fs::Mode::empty()).ok()?;
+        sidecar::read(bucket, fd.as_fd(), owner)
+    });
+    etag(bucket, meta.as_ref(), stamp)
+}
+
+static HAS_PROC: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+
+fn has_proc() -> bool {
+    statat(rustix::fs::CWD, "/proc/self/fd", AtFlags::empty()).is_ok()
+}
+
+/// Whether `name` in `folder` is a file that is an object, also through a link; and its inode.
+pub(crate) fn inode_of_object(
+    bucket: &Bucket,
+    folder: &OwnedFd,
+    path: &str,
+) -> Result<Option<u64>, Errno> {
+    let name = key::split(path).1;
+    let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(Some(Stamp::of(&stat).inode)),
+        FileType::Symlink => {
+            let fd = match bucket.open(path, OFlags::PATH) {
+                Ok(fd) => fd,
+                Err(e) if error::is_missing(e) => return Ok(None),
+                Err(e) => return Err(e),
+            };
+            let stat = fstat(&fd)?;
+            Ok(is_regular(stat.st_mode).then(|| Stamp::of(&stat).inode))
+        }
+        _ => Ok(None),
+    }
+}

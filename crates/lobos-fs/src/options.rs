@@ -1,0 +1,68 @@
+//! What the store serves and how: layout, options, and why it could not be opened.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// How the store behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Which entity tags objects have.
+    pub etag: EtagMode,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// Follow symbolic links that lead out of the bucket too.
+    pub follow_symlinks: bool,
+}
+
+/// Which entity tags objects have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EtagMode {
+    /// The MD5 of what was put, as S3 does; opaque for files that came otherwise.
+    #[default]
+    Md5,
+    /// Opaque for all: nothing is hashed.
+    Fast,
+}
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of this process, however it ends.
+    #[default]
+    Cache,
+    /// A crash of the machine: files and folders are synced before the answer.
+    Disk,
+}
+
+/// Which directories are buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// These, each under its name; the set is fixed.
+    Dirs(Vec<(String, PathBuf)>),
+    /// Every visible folder in this one; buckets can be made and removed.
+    Root(PathBuf),
+}
+
+/// What to pretend that the file system lacks, so that tests reach the ways around it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// No extended attributes.
+    pub no_xattrs: bool,
+    /// No O_TMPFILE.
+    pub no_tmpfile: bool,
+    /// `.lobos` is on another mount than every folder beside it.
+    pub no_scratch: bool,
+}
+
+/// Why a store could not be opened: one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenError(pub(crate) String);
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}

@@ -1,0 +1,228 @@
+//! Making an upload visible: as a new file, in the place of an old one, or aside.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use lobos_proto::{Code, Error, Key};
+use rustix::fs::{AtFlags, FileType, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, statat};
+use rustix::io::Errno;
+
+use crate::bucket::Bucket;
+use crate::key::{self, Place};
+use crate::meta::{Meta, Stamp};
+use crate::sidecar::{self, Owner};
+use crate::temp::Temp;
+use crate::{aside, clock, error, folder, object};
+
+/// How often others may change the folders on the way in the middle of it.
+pub(crate) const TRIES: usize = 32;
+
+/// An upload that is whole and verified, with its metadata, and that nobody sees.
+pub(crate) struct Sealed {
+    temp: Temp,
+    meta: Meta,
+    pub(crate) stamp: Stamp,
+}
+
+/// Where an upload goes.
+struct Target {
+    folder: String,
+    name: String,
+    aside: bool,
+}
+
+/// What stands in the way.
+enum Obstacle {
+    /// The folder is not there.
+    NoFolder,
+    /// What has the name, or is on the way, must stay: the key is kept aside.
+    Displaced,
+    /// The folder is on another mount than the file.
+    OtherMount(OwnedFd),
+    Failed(Error),
+}
+
+impl From<Errno> for Obstacle {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::NOENT => Self::NoFolder,
+            Errno::NOTDIR | Errno::NAMETOOLONG | Errno::ISDIR => Self::Displaced,
+            e => Self::Failed(error::write(e)),
+        }
+    }
+}
+
+/// Gives the file its time and its metadata, and the disk if that is wanted.
+pub(crate) fn seal(bucket: &Bucket, key: &Key, temp: Temp, mut meta: Meta) -> Result<Sealed, Error> {
+    let now = clock::next();
+    let secs = i64::try_from(now / 1_000_000_000).unwrap_or(i64::MAX);
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let modified = Timespec { tv_sec: secs, tv_nsec: (now % 1_000_000_000) as _ };
+    let times = Timestamps { last_access: omit, last_modification: modified };
+    futimens(temp.file(), &times).map_err(error::write)?;
+    // The file system may keep the time less exactly.
+    let stamp = Stamp::of(&fstat(temp.file()).map_err(error::write)?);
+    if !meta.is_empty() {
+        meta.stamp = Some(stamp);
+        let owner = Owner { inode: stamp.inode, name: key::split(key.as_str()).1 };
+        sidecar::write(bucket, temp.file().as_fd(), owner, key.as_str(), &meta)?;
+    }
+    if bucket.is_durable() {
+        error::sync(temp.file().as_fd()).map_err(error::write)?;
+    }
+    Ok(Sealed { temp, meta, stamp })
+}
+
+/// Makes it visible in one step; `absent`: only if nothing is there. The lock of the key is held.
+pub(crate) fn publish(
+    bucket: &Bucket,
+    key: &Key,
+    absent: bool,
+    mut sealed: Sealed,
+) -> Result<Stamp, Error> {
+    let mut target = Target::of(key.as_str());
+    for _ in 0..TRIES {
+        match target.try_land(bucket, key, absent, &mut sealed.temp) {
+            Ok(()) => {
+                target.tidy(bucket, key.as_str())?;
+                return Ok(sealed.stamp);
+            }
+            Err(Obstacle::NoFolder) => match target.make_folder(bucket) {
+                // Gone again, by a DELETE that pruned it.
+                Ok(()) | Err(folder::Obstacle::Failed(Errno::NOENT)) => {}
+                Err(folder::Obstacle::NotFolder) => target = target.displaced(key.as_str())?,
+                Err(folder::Obstacle::Failed(e)) => return Err(error::write(e)),
+            },
+            Err(Obstacle::Displaced) => target = target.displaced(key.as_str())?,
+            Err(Obstacle::OtherMount(folder)) => {
+                let copy = sealed.temp.copy_to(bucket, folder.as_fd()).map_err(from_io)?;
+                sealed = seal(bucket, key, copy, sealed.meta)?;
+            }
+            Err(Obstacle::Failed(error)) => return Err(error),
+        }
+    }
+    Err(Error::new(Code::SlowDown).cause("the folders of the key change all the time"))
+}
+
+impl Target {
+    fn of(key: &str) -> Self {
+        match key::place(key) {
+            Place::File(path) => {
+                let (folder, name) = key::split(path);
+                Self { folder: folder.into(), name: name.into(), aside: false }
+            }
+            Place::Folder(_) | Place::Aside => Self::aside(key),
+        }
+    }
+
+    fn aside(key: &str) -> Self {
+        let path = aside::path(key);
+        let (folder, name) = key::split(&path);
+        Self { folder: folder.into(), name: name.into(), aside: true }
+    }
+
+    fn displaced(self, key: &str) -> Result<Self, Error> {
+        if self.aside {
+            return Err(Error::new(Code::InternalError).cause("a foreign entry in .lobos/aside"));
+        }
+        Ok(Self::aside(key))
+    }
+
+    fn make_folder(&self, bucket: &Bucket) -> Result<(), folder::Obstacle> {
+        if self.aside {
+            return match bucket.make_ours(&self.folder) {
+                Ok(_) => Ok(()),
+                Err(e) => Err(folder::Obstacle::Failed(e)),
+            };
+        }
+        folder::make(bucket, &self.folder)
+    }
+
+    fn try_land(
+        &self,
+        bucket: &Bucket,
+        key: &Key,
+        absent: bool,
+        temp: &mut Temp,
+    ) -> Result<(), Obstacle> {
+        let opened = match (self.aside, self.folder.as_str()) {
+            (true, path) => Some(bucket.open_ours(path, FOLDER_FLAGS)?),
+            (false, "") => None,
+            (false, path) => Some(bucket.folder(path)?),
+        };
+        let folder = opened.as_ref().map_or(bucket.dir(), AsFd::as_fd);
+        let landed = match temp.land(folder, &self.name) {
+            Err(Errno::EXIST) => self.replace(bucket, key, absent, temp, folder),
+            done => done.map_err(|e| Obstacle::of_landing(e, folder)),
+        };
+        landed?;
+        if bucket.is_durable() {
+            error::sync(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Something has the name. A link is replaced and never written through; what is no file
+    /// stays where it is.
+    fn replace(
+        &self,
+        bucket: &Bucket,
+        key: &Key,
+        absent: bool,
+        temp: &mut Temp,
+        folder: BorrowedFd<'_>,
+    ) -> Result<(), Obstacle> {
+        let stat = statat(folder, self.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let taken = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => true,
+            // A link to nowhere is no object.
+            FileType::Symlink => {
+                absent && object::find(bucket, key).map_err(Obstacle::Failed)?.is_some()
+            }
+            _ => return Err(Obstacle::Displaced),
+        };
+        if absent && taken {
+            let failed = Error::new(Code::PreconditionFailed).condition("If-None-Match");
+            return Err(Obstacle::Failed(failed.key(key.as_str())));
+        }
+        temp.replace(bucket, folder, &self.name).map_err(|e| Obstacle::of_landing(e, folder))?;
+        let owner = Owner { inode: Stamp::of(&stat).inode, name: key::split(key.as_str()).1 };
+        // What is left of the old object is only waste.
+        let _ = sidecar::forget(bucket, owner);
+        Ok(())
+    }
+
+    /// The key is in one place only.
+    fn tidy(&self, bucket: &Bucket, key: &str) -> Result<(), Error> {
+        if !self.aside {
+            return aside::remove(bucket, key);
+        }
+        match key::place(key) {
+            Place::Folder(path) => folder::unmark(bucket, path),
+            Place::File(_) | Place::Aside => Ok(()),
+        }
+    }
+}
+
+const FOLDER_FLAGS: rustix::fs::OFlags =
+    rustix::fs::OFlags::RDONLY.union(rustix::fs::OFlags::DIRECTORY);
+
+impl Obstacle {
+    /// For the errors of a link or rename, where EXDEV means the mount and not a link.
+    fn of_landing(errno: Errno, folder: BorrowedFd<'_>) -> Self {
+        if errno != Errno::XDEV {
+            return errno.into();
+        }
+        match rustix::io::fcntl_dupfd_cloexec(folder, 0) {
+            Ok(folder) => Self::OtherMount(folder),
+            Err(e) => Self::Failed(error::write(e)),
+        }
+    }
+}
+
+/// An error of `std`, which holds that of the kernel.
+pub(crate) fn from_io(e: std::io::Error) -> Error {
+    match Errno::from_io_error(&e) {
+        Some(errno) => error::write(errno),
+        None => Error::new(Code::InternalError).cause(e),
+    }
+}

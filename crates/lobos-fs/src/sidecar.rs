@@ -1,0 +1,165 @@
+//! Where metadata is kept: in the extended attribute of the file, or in `.lobos/meta` where the
+//! file system has none or it does not fit.
+//!
+//! A file in `.lobos/meta` is named by the inode and the name of its object, so it is complete
+//! before the object becomes visible and is never about the object that is replaced.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use lobos_proto::Error;
+use rustix::fs::{AtFlags, OFlags, XattrFlags, fgetxattr, fsetxattr, getxattr};
+use rustix::io::Errno;
+
+use crate::bucket::Bucket;
+use crate::error;
+use crate::key;
+use crate::meta::{Meta, XATTR};
+
+const FOLDER: &str = ".lobos/meta";
+
+/// Most attributes are much smaller, and ext4 has no room for more.
+const USUAL: usize = 4096;
+
+/// Linux' limit of an attribute, and ours for a file in `.lobos/meta`.
+const LARGEST: usize = 64 * 1024;
+
+/// Whose metadata it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner<'o> {
+    pub(crate) inode: u64,
+    /// The last segment of the key; "" for a folder.
+    pub(crate) name: &'o str,
+}
+
+/// Reads the metadata of an open file or folder; `None` if there is none that makes sense.
+pub(crate) fn read(bucket: &Bucket, fd: BorrowedFd<'_>, owner: Owner<'_>) -> Option<Meta> {
+    settle(bucket, owner, attribute(bucket, |buf| fgetxattr(fd, XATTR, buf)))
+}
+
+/// Reads the metadata of what `path` names.
+pub(crate) fn read_by_path(bucket: &Bucket, path: &[u8], owner: Owner<'_>) -> Option<Meta> {
+    settle(bucket, owner, attribute(bucket, |buf| getxattr(path, XATTR, buf)))
+}
+
+/// Keeps `meta` with an open file or folder, before it is visible under the key.
+pub(crate) fn write(
+    bucket: &Bucket,
+    fd: BorrowedFd<'_>,
+    owner: Owner<'_>,
+    key: &str,
+    meta: &Meta,
+) -> Result<(), Error> {
+    if !bucket.shared().quirks.no_xattrs {
+        match fsetxattr(fd, XATTR, &meta.pack()?, XattrFlags::empty()) {
+            Ok(()) => return Ok(()),
+            Err(Errno::OPNOTSUPP) => {}
+            // ext4 says ENOSPC where the attribute does not fit, with all the disk free.
+            Err(Errno::NOSPC | Errno::RANGE | Errno::TOOBIG) => {
+                let stub = Meta { elsewhere: true, ..Meta::default() }.pack()?;
+                fsetxattr(fd, XATTR, &stub, XattrFlags::empty()).map_err(error::write)?;
+            }
+            Err(e) => return Err(error::write(e)),
+        }
+    }
+    let meta = Meta { key: Some(key.into()), ..meta.clone() };
+    write_beside(bucket, owner, &meta.pack()?).map_err(error::write)
+}
+
+/// Removes the metadata of a folder that is an object no more.
+pub(crate) fn remove(bucket: &Bucket, fd: BorrowedFd<'_>, owner: Owner<'_>) -> Result<(), Errno> {
+    if !bucket.shared().quirks.no_xattrs {
+        match rustix::fs::fremovexattr(fd, XATTR) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    forget(bucket, owner)
+}
+
+/// Removes what `.lobos/meta` has of an object that is gone.
+pub(crate) fn forget(bucket: &Bucket, owner: Owner<'_>) -> Result<(), Errno> {
+    let folder = match bucket.open_ours(FOLDER, OFlags::PATH | OFlags::DIRECTORY) {
+        Ok(folder) => folder,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    match rustix::fs::unlinkat(&folder, file_name(owner), AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// The attribute, read by `call` into a buffer.
+fn attribute(
+    bucket: &Bucket,
+    call: impl Fn(&mut [MaybeUninit<u8>]) -> Result<(&mut [u8], &mut [MaybeUninit<u8>]), Errno>,
+) -> Result<Option<Meta>, Errno> {
+    if bucket.shared().quirks.no_xattrs {
+        return Err(Errno::OPNOTSUPP);
+    }
+    let mut usual = [MaybeUninit::uninit(); USUAL];
+    match call(&mut usual) {
+        Ok((bytes, _)) => return Ok(Meta::unpack(bytes)),
+        Err(Errno::RANGE) => {}
+        Err(e) => return Err(e),
+    }
+    let mut large = vec![MaybeUninit::uninit(); LARGEST];
+    let (bytes, _) = call(&mut large)?;
+    Ok(Meta::unpack(bytes))
+}
+
+/// Goes to `.lobos/meta` if the attribute says so or cannot be.
+fn settle(
+    bucket: &Bucket,
+    owner: Owner<'_>,
+    attribute: Result<Option<Meta>, Errno>,
+) -> Option<Meta> {
+    match attribute {
+        Ok(Some(meta)) if meta.elsewhere => read_beside(bucket, owner),
+        Ok(meta) => meta,
+        Err(Errno::OPNOTSUPP) => read_beside(bucket, owner),
+        // ENODATA, and whatever else keeps us from it: the bytes are served all the same.
+        Err(_) => None,
+    }
+}
+
+fn file_name(owner: Owner<'_>) -> String {
+    format!("{:x}-{:016x}", owner.inode, key::hash(owner.name.as_bytes()))
+}
+
+fn read_beside(bucket: &Bucket, owner: Owner<'_>) -> Option<Meta> {
+    let path = format!("{FOLDER}/{}", file_name(owner));
+    let fd = bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
+    let mut bytes = vec![0; LARGEST];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match rustix::io::read(&fd, bytes.get_mut(filled..)?) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+    Meta::unpack(bytes.get(..filled)?)
+}
+
+fn write_beside(bucket: &Bucket, owner: Owner<'_>, bytes: &[u8]) -> Result<(), Errno> {
+    if bytes.len() > LARGEST {
+        return Err(Errno::TOOBIG);
+    }
+    let folder = bucket.make_ours(FOLDER)?;
+    let name = file_name(owner);
+    let unfinished = format!("t{name}-{}", bucket.shared().scratches.unique());
+    let path = format!("{FOLDER}/{unfinished}");
+    let file = bucket.open_ours(&path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+    let whole = error::write_all(file.as_fd(), bytes)
+        .and_then(|()| if bucket.is_durable() { error::sync(file.as_fd()) } else { Ok(()) })
+        .and_then(|()| rustix::fs::renameat(&folder, &unfinished, &folder, &name));
+    if whole.is_err() {
+        let _ = rustix::fs::unlinkat(&folder, &unfinished, AtFlags::empty());
+    } else if bucket.is_durable() {
+        error::sync(folder.as_fd())?;
+    }
+    whole
+}

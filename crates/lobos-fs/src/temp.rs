@@ -1,0 +1,209 @@
+//! The file of an upload before it is an object: without a name where the kernel can do that,
+//! else with a temporary one. Dropped, it is gone.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::bucket::Bucket;
+use crate::key::{self, TEMP};
+use crate::scratch::Scratch;
+
+/// Such a file, open for writing and reading.
+pub(crate) struct Temp {
+    file: File,
+    name: Option<Name>,
+}
+
+/// Where a temporary name is.
+struct Name {
+    folder: Holder,
+    name: String,
+}
+
+enum Holder {
+    Scratch(Arc<Scratch>),
+    Beside(OwnedFd),
+}
+
+impl AsFd for Holder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Scratch(scratch) => scratch.as_fd(),
+            Self::Beside(folder) => folder.as_fd(),
+        }
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = unlinkat(&name.folder, &name.name, AtFlags::empty());
+        }
+    }
+}
+
+impl Temp {
+    /// In the folder at `path`, or in the nearest one above that exists: so it is most likely on
+    /// the mount where it will get its name.
+    pub(crate) fn near(bucket: &Bucket, path: &str) -> Result<Self, Errno> {
+        let mut folder = path;
+        while !bucket.shared().quirks.no_tmpfile {
+            let here = if folder.is_empty() { "." } else { folder };
+            match bucket.open(here, OFlags::TMPFILE | OFlags::RDWR) {
+                Ok(fd) => return Ok(Self { file: File::from(fd), name: None }),
+                // ENOTDIR: the key will be kept aside.
+                Err(Errno::NOENT | Errno::NOTDIR) if !folder.is_empty() => {
+                    folder = key::split(folder).0;
+                }
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => break,
+                Err(e) => return Err(e),
+            }
+        }
+        let mut scratch = bucket.scratch()?;
+        let mut made = Self::named(bucket, Holder::Scratch(Arc::clone(&scratch)));
+        if made.as_ref().err() == Some(&Errno::NOENT) {
+            bucket.shared().scratches.forget_dead();
+            scratch = bucket.scratch()?;
+            made = Self::named(bucket, Holder::Scratch(scratch));
+        }
+        made
+    }
+
+    /// In exactly this folder, for the mount that it is on.
+    fn within(bucket: &Bucket, folder: BorrowedFd<'_>) -> Result<Self, Errno> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        if !bucket.shared().quirks.no_tmpfile
+            && let Ok(fd) = openat(folder, ".", flags, Mode::from_raw_mode(0o666))
+        {
+            return Ok(Self { file: File::from(fd), name: None });
+        }
+        let folder = rustix::io::fcntl_dupfd_cloexec(folder, 0)?;
+        Self::named(bucket, Holder::Beside(folder))
+    }
+
+    fn named(bucket: &Bucket, folder: Holder) -> Result<Self, Errno> {
+        let name = format!("{TEMP}{}", bucket.shared().scratches.unique());
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        let fd = openat(&folder, &name, flags, Mode::from_raw_mode(0o666))?;
+        Ok(Self { file: File::from(fd), name: Some(Name { folder, name }) })
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The same bytes in a new file on the mount of `folder`.
+    pub(crate) fn copy_to(&mut self, bucket: &Bucket, folder: BorrowedFd<'_>) -> std::io::Result<Self> {
+        let mut copy = Self::within(bucket, folder)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        std::io::copy(&mut self.file, &mut copy.file)?;
+        Ok(copy)
+    }
+
+    /// Gives it the name `name` in `folder`, in one step.
+    ///
+    /// # Errors
+    /// EEXIST if anything has that name already, ENOENT if the folder is removed, EXDEV if it is
+    /// on another mount.
+    pub(crate) fn land(&mut self, folder: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+        let Some(old) = &self.name else { return link(&self.file, folder, name) };
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(&old.folder, &old.name, folder, name, flags) {
+            // A file system, or a kernel, that cannot.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                match linkat(&old.folder, &old.name, folder, name, AtFlags::empty()) {
+                    // It has no hard links either. The lock of the key is all there is then.
+                    Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                        match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                            Ok(_) => return Err(Errno::EXIST),
+                            Err(Errno::NOENT) => {}
+                            Err(e) => return Err(e),
+                        }
+                        renameat(&old.folder, &old.name, folder, name)?;
+                        self.name = None;
+                    }
+                    done => done?,
+                }
+            }
+            Err(e) => return Err(e),
+            Ok(()) => self.name = None,
+        }
+        Ok(())
+    }
+
+    /// As [`Temp::land`], in the place of the file that has the name now.
+    pub(crate) fn replace(
+        &mut self,
+        bucket: &Bucket,
+        folder: BorrowedFd<'_>,
+        name: &str,
+    ) -> Result<(), Errno> {
+        if self.name.is_none() {
+            self.name = Some(self.name_for_rename(bucket, folder)?);
+        }
+        let Some(old) = &self.name else { return Err(Errno::NOENT) };
+        renameat(&old.folder, &old.name, folder, name)?;
+        self.name = None;
+        Ok(())
+    }
+
+    /// A temporary name in `.lobos`, or beside the target if that is on another mount.
+    fn name_for_rename(
+        &self,
+        bucket: &Bucket,
+        folder: BorrowedFd<'_>,
+    ) -> Result<Name, Errno> {
+        let name = format!("{TEMP}{}", bucket.shared().scratches.unique());
+        for _ in 0..2 {
+            if bucket.shared().quirks.no_scratch {
+                break;
+            }
+            let scratch = bucket.scratch()?;
+            match link(&self.file, scratch.as_fd(), &name) {
+                Ok(()) => return Ok(Name { folder: Holder::Scratch(scratch), name }),
+                // Somebody has removed `.lobos`.
+                Err(Errno::NOENT) => bucket.shared().scratches.forget_dead(),
+                Err(Errno::XDEV) => break,
+                Err(e) => return Err(e),
+            }
+        }
+        link(&self.file, folder, &name)?;
+        let folder = Holder::Beside(rustix::io::fcntl_dupfd_cloexec(folder, 0)?);
+        Ok(Name { folder, name })
+    }
+}
+
+/// Whether the way through /proc is the one that works here: before Linux 6.10 the other one
+/// needs CAP_DAC_READ_SEARCH and says ENOENT without.
+static THROUGH_PROC: AtomicBool = AtomicBool::new(false);
+
+/// Gives a file without a name its first one.
+fn link(file: &File, folder: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    let proc_first = THROUGH_PROC.load(Ordering::Relaxed);
+    let by = |through_proc: bool| {
+        if through_proc {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(CWD, path, folder, name, AtFlags::SYMLINK_FOLLOW)
+        } else {
+            linkat(file, "", folder, name, AtFlags::EMPTY_PATH)
+        }
+    };
+    match by(proc_first) {
+        Err(Errno::NOENT) => {
+            // If the folder itself is gone the other way says so too.
+            by(!proc_first)?;
+            THROUGH_PROC.store(!proc_first, Ordering::Relaxed);
+            Ok(())
+        }
+        done => done,
+    }
+}

@@ -1,0 +1,231 @@
+//! A store over a folder of its own, and short words for what clients do with it.
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lobos_digest::{Algorithm, Digest, digest};
+use lobos_fs::{FsStore, Layout, Options, Quirks};
+use lobos_proto::op::{
+    DeleteObject, GetObject, HeadObject, ListObjects, ListingVersion, ObjectResponse, Overrides,
+    Page, Part, PutObject,
+};
+use lobos_proto::s3::condition::{ReadConditions, Tags, WriteConditions};
+use lobos_proto::{
+    BucketName, Code, Error, Expected, Key, Metadata, Outcome, Request, Response, Sink, Store,
+    Stored,
+};
+use tempfile::TempDir;
+
+pub const BUCKET: &str = "photos";
+
+pub struct Shop {
+    pub store: FsStore,
+    pub dir: TempDir,
+}
+
+/// Every way around what a file system may lack.
+pub fn all_quirks() -> Vec<Quirks> {
+    let mut all = Vec::new();
+    for bits in 0..8_u8 {
+        all.push(Quirks {
+            no_xattrs: bits & 1 != 0,
+            no_tmpfile: bits & 2 != 0,
+            no_scratch: bits & 4 != 0,
+        });
+    }
+    all
+}
+
+impl Shop {
+    pub fn new() -> Self {
+        Self::with(Options::default(), Quirks::default())
+    }
+
+    pub fn with(options: Options, quirks: Quirks) -> Self {
+        Self::over(tempfile::tempdir().unwrap(), options, quirks)
+    }
+
+    pub fn over(dir: TempDir, options: Options, quirks: Quirks) -> Self {
+        let layout = Layout::Dirs(vec![(BUCKET.into(), dir.path().into())]);
+        Self { store: FsStore::open_with(layout, options, quirks).unwrap(), dir }
+    }
+
+    /// A second process over the same folder.
+    pub fn another(&self, options: Options) -> FsStore {
+        let layout = Layout::Dirs(vec![(BUCKET.into(), self.dir.path().into())]);
+        FsStore::open(layout, options).unwrap()
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    pub fn put(&self, key: &str, body: &[u8]) -> Stored {
+        put(&self.store, key, body).unwrap_or_else(|e| panic!("PUT {key:?}: {e}"))
+    }
+
+    pub fn get(&self, key: &str) -> Result<(ObjectResponse, Vec<u8>), Code> {
+        get(&self.store, key).map_err(|e| e.code())
+    }
+
+    pub fn body(&self, key: &str) -> Vec<u8> {
+        self.get(key).unwrap_or_else(|e| panic!("GET {key:?}: {e:?}")).1
+    }
+
+    pub fn head(&self, key: &str) -> Result<ObjectResponse, Code> {
+        let head = Request::HeadObject(HeadObject(get_request(key)));
+        match self.store.call(head).map_err(|e| e.code())? {
+            Outcome::Done(Response::HeadObject(response)) => Ok(*response),
+            _ => panic!("not an answer to HEAD"),
+        }
+    }
+
+    pub fn delete(&self, key: &str) {
+        delete(&self.store, key).unwrap_or_else(|e| panic!("DELETE {key:?}: {e}"));
+    }
+
+    pub fn page(&self) -> Page {
+        page(&self.store)
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        self.page().objects.into_iter().map(|object| object.key).collect()
+    }
+
+    /// Every path in the folder, sorted, ours too.
+    pub fn tree(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        tree(self.dir.path(), "", &mut found);
+        found.sort();
+        found
+    }
+
+    /// Temporary files, wherever they are.
+    pub fn leftovers(&self) -> Vec<String> {
+        self.tree().into_iter().filter(|p| p.contains(".lobos-tmp-")).collect()
+    }
+}
+
+fn tree(dir: &Path, before: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{before}{}", entry.file_name().to_string_lossy());
+        if entry.file_type().unwrap().is_dir() {
+            tree(&entry.path(), &format!("{name}/"), found);
+            found.push(format!("{name}/"));
+        } else {
+            found.push(name);
+        }
+    }
+}
+
+pub fn bucket() -> BucketName {
+    BucketName::new(BUCKET).unwrap()
+}
+
+pub fn put_request(key: &str) -> Box<PutObject> {
+    Box::new(PutObject {
+        bucket: bucket(),
+        key: Key::new(key).unwrap(),
+        metadata: Metadata::default(),
+        conditions: WriteConditions::default(),
+        size: None,
+        checksum: None,
+        verify: Vec::new(),
+    })
+}
+
+pub fn begin(store: &FsStore, put: Box<PutObject>) -> Result<Box<dyn Sink>, Error> {
+    match store.call(Request::PutObject(put))? {
+        Outcome::Receive(sink) => Ok(sink),
+        _ => panic!("no sink"),
+    }
+}
+
+pub fn send(store: &FsStore, put: Box<PutObject>, body: &[u8]) -> Result<Stored, Error> {
+    send_expecting(store, put, body, &Expected::default())
+}
+
+pub fn send_expecting(
+    store: &FsStore,
+    put: Box<PutObject>,
+    body: &[u8],
+    expected: &Expected,
+) -> Result<Stored, Error> {
+    let mut sink = begin(store, put)?;
+    for piece in body.chunks(10_000) {
+        sink.append(piece)?;
+    }
+    sink.commit(expected)
+}
+
+pub fn put(store: &FsStore, key: &str, body: &[u8]) -> Result<Stored, Error> {
+    send(store, put_request(key), body)
+}
+
+pub fn put_if_absent(store: &FsStore, key: &str, body: &[u8]) -> Result<Stored, Error> {
+    let mut put = put_request(key);
+    put.conditions.absent = true;
+    send(store, put, body)
+}
+
+pub fn put_if_match(store: &FsStore, key: &str, tag: &str, body: &[u8]) -> Result<Stored, Error> {
+    let mut put = put_request(key);
+    put.conditions.matches = Some(Tags::parse(tag));
+    send(store, put, body)
+}
+
+pub fn get_request(key: &str) -> GetObject {
+    GetObject {
+        bucket: bucket(),
+        key: Key::new(key).unwrap(),
+        conditions: ReadConditions::default(),
+        part: Part::Whole,
+        overrides: Overrides::default(),
+        checksums: true,
+    }
+}
+
+pub fn get(store: &FsStore, key: &str) -> Result<(ObjectResponse, Vec<u8>), Error> {
+    let Outcome::Send(Response::GetObject(response), source) =
+        store.call(Request::GetObject(get_request(key)))?
+    else {
+        panic!("not an answer to GET");
+    };
+    let mut body = vec![0; usize::try_from(response.info.size).unwrap()];
+    let mut filled = 0;
+    while filled < body.len() {
+        let count = source.read_at(&mut body[filled..], filled as u64).unwrap();
+        assert!(count > 0, "{key:?} is shorter than it says");
+        filled += count;
+    }
+    assert_eq!(source.read_at(&mut [0; 1], filled as u64).unwrap(), 0, "and longer");
+    Ok((*response, body))
+}
+
+pub fn delete(store: &FsStore, key: &str) -> Result<(), Error> {
+    let request = DeleteObject { bucket: bucket(), key: Key::new(key).unwrap() };
+    store.call(Request::DeleteObject(request)).map(drop)
+}
+
+pub fn page(store: &FsStore) -> Page {
+    let version = ListingVersion::V2 { start_after: None, token: None, fetch_owner: false };
+    let request = ListObjects {
+        bucket: bucket(),
+        prefix: String::new(),
+        delimiter: None,
+        max_keys: 1000,
+        after: None,
+        encode: false,
+        version,
+    };
+    match store.call(Request::ListObjects(request)).unwrap() {
+        Outcome::Done(Response::ListObjects(page)) => *page,
+        _ => panic!("not an answer to a list"),
+    }
+}
+
+pub fn md5(body: &[u8]) -> Digest {
+    digest(Algorithm::Md5, body)
+}
