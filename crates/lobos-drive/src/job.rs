@@ -1,0 +1,62 @@
+//! Work for the store, packed so that any thread can do it.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use lobos_proto::{Code, Error, Expected, Outcome, Request, Sink, Store, Stored};
+
+use crate::Buffer;
+
+/// An append of more bytes than this goes to a helper thread.
+const HEAVY_APPEND: usize = 1 << 20;
+
+/// One call of the store with all that it needs.
+#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
+pub enum Job {
+    /// Ask the store.
+    Call(Arc<dyn Store>, Request),
+    /// Give the sink these of the unread bytes of the buffer.
+    Append(Box<dyn Sink>, Buffer, Range<usize>),
+    /// Make the object visible.
+    Commit(Box<dyn Sink>, Expected),
+}
+
+/// What became of a [`Job`].
+pub enum Done {
+    /// The store has answered.
+    Called(Result<Outcome, Error>),
+    /// The sink has the bytes, or has refused them. The buffer is as it was.
+    Appended(Box<dyn Sink>, Buffer, Result<(), Error>),
+    /// The object is visible, or nothing has changed.
+    Committed(Result<Stored, Error>),
+}
+
+impl Job {
+    /// Whether it may hold up an event loop for more than about a millisecond.
+    pub fn is_heavy(&self) -> bool {
+        match self {
+            Self::Call(store, request) => store.is_heavy(request),
+            Self::Append(_, _, range) => range.len() > HEAVY_APPEND,
+            Self::Commit(sink, _) => sink.is_heavy(),
+        }
+    }
+
+    /// Does it, here and now. A panic in the store becomes an `InternalError`.
+    pub fn run(self) -> Done {
+        match self {
+            Self::Call(store, request) => Done::Called(guard(|| store.call(request))),
+            Self::Append(mut sink, buffer, range) => {
+                let result = guard(|| sink.append(&buffer.bytes()[range]));
+                Done::Appended(sink, buffer, result)
+            }
+            Self::Commit(sink, expected) => Done::Committed(guard(|| sink.commit(&expected))),
+        }
+    }
+}
+
+/// A store that panics loses this request and nothing else.
+fn guard<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let caught = catch_unwind(AssertUnwindSafe(work));
+    caught.unwrap_or_else(|_| Err(Error::new(Code::InternalError).cause("the store panicked")))
+}

@@ -1,0 +1,146 @@
+//! All that a driver needs to serve, and what its threads share.
+
+use std::io;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread;
+
+use lobos_proto::{Config, Now, Store};
+
+use crate::turn::SCRATCH;
+use crate::{Acceptor, Grace, Listener, Load, Loads, Phase, Session, Stop};
+
+/// What to serve, where, and with how many threads.
+pub struct Server {
+    /// Where clients connect.
+    pub listener: Listener,
+    /// Limits and patience.
+    pub config: Arc<Config>,
+    /// Holds the objects.
+    pub store: Arc<dyn Store>,
+    /// Event loops; 0 counts as one.
+    pub threads: usize,
+    /// Keep each of them on a core of its own.
+    pub pin: bool,
+    /// Connections beyond this many wait until others are closed.
+    pub max_connections: usize,
+    /// How long stopping may take.
+    pub grace: Grace,
+    /// Ends it.
+    pub stop: Stop,
+}
+
+impl Server {
+    /// One thread per core, not pinned, and no limit of connections.
+    pub fn new(listener: Listener, config: Arc<Config>, store: Arc<dyn Store>) -> Self {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let max_connections = usize::MAX;
+        let (grace, stop) = (Grace::default(), Stop::new());
+        Self { listener, config, store, threads, pin: false, max_connections, grace, stop }
+    }
+
+    /// For drivers: what accepts, and what all threads share.
+    ///
+    /// # Panics
+    /// If the limits do not fit the buffers.
+    pub fn open(self) -> (Vec<Acceptor>, Arc<Service>) {
+        assert!(self.config.limits.head < SCRATCH, "limits.head must be below {SCRATCH}");
+        let service = Service {
+            loads: Loads::new(self.threads),
+            threads: self.threads.max(1),
+            config: self.config,
+            store: self.store,
+            pin: self.pin,
+            max_connections: self.max_connections,
+            grace: self.grace,
+            stop: self.stop,
+        };
+        (self.listener.into_acceptors(), Arc::new(service))
+    }
+}
+
+/// What the threads of a server share.
+pub struct Service {
+    config: Arc<Config>,
+    store: Arc<dyn Store>,
+    threads: usize,
+    pin: bool,
+    loads: Loads,
+    max_connections: usize,
+    grace: Grace,
+    stop: Stop,
+}
+
+impl Service {
+    /// Event loops, at least one.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// A session for a connection that was just accepted.
+    pub fn session(&self, now: Now) -> Session {
+        Session::new(Arc::clone(&self.config), Arc::clone(&self.store), now)
+    }
+
+    /// Whether there are as many connections as there may be.
+    pub fn is_full(&self) -> bool {
+        self.loads.total() >= self.max_connections
+    }
+
+    /// Chooses the thread for a new connection.
+    pub fn place(&self) -> Load {
+        self.loads.place()
+    }
+
+    /// To wait for the end.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// How far the server is on its way out, and when that changes by itself.
+    pub fn phase(&self, now: Now) -> (Phase, Option<std::time::Instant>) {
+        self.stop.phase(self.grace, now.instant)
+    }
+
+    /// Runs one thread per event loop until all have ended; the first that fails stops all.
+    ///
+    /// # Errors
+    /// That of the first loop that failed.
+    pub fn run<L, F>(&self, loops: Vec<L>, run: F) -> io::Result<()>
+    where
+        L: Send + 'static,
+        F: Fn(L) -> io::Result<()> + Clone + Send + 'static,
+    {
+        let mut threads = Vec::new();
+        let mut result = Ok(());
+        for (index, each) in loops.into_iter().enumerate() {
+            let (run, pin, ended) = (run.clone(), self.pin, Ended(self.stop.clone()));
+            let work = move || {
+                let _ended = ended;
+                if pin {
+                    crate::pin(index);
+                }
+                run(each)
+            };
+            match thread::Builder::new().name(format!("lobos-{index}")).spawn(work) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        for thread in threads {
+            let ended = thread.join();
+            let ended = ended.unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
+/// A server without one of its threads would lose connections: it stops instead.
+struct Ended(Stop);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.ensure();
+    }
+}

@@ -1,0 +1,166 @@
+//! One turn of one connection: everything that can be done for it without waiting. The drivers
+//! differ in how they wait, and in nothing else.
+
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lobos_proto::Now;
+use rustix::net::Shutdown;
+
+use crate::zerocopy::{self, Received, Sent};
+use crate::{Buffer, Done, Job, Need, Phase, Session};
+
+/// The size of the buffer that is lent. It must hold the largest head.
+pub const SCRATCH: usize = 256 << 10;
+
+/// Buffers kept for later: one is lent, the others were out with jobs.
+const SPARE: usize = 8;
+
+/// After so many received bytes or jobs the others get their turn.
+const TURN_BYTES: usize = 1 << 20;
+const TURN_JOBS: usize = 256;
+
+/// Why a connection gets its turn.
+#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
+pub enum Wake {
+    /// Its socket is ready, or others had their turn.
+    Ready,
+    /// The job that it waited for is done.
+    Done(Done),
+    /// Its deadline has passed.
+    TimedOut,
+    /// The server stops.
+    Stop(Phase),
+}
+
+/// What a connection waits for after its turn.
+#[must_use]
+#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
+pub enum Turn {
+    /// Until the socket is readable.
+    Read,
+    /// Until the socket is writable.
+    Write,
+    /// Until the others had their turn.
+    Again,
+    /// Until this heavy job is done.
+    Work(Job),
+    /// Until the job is done that is out already.
+    Wait,
+    /// For nothing any more.
+    Close,
+}
+
+/// What is known of a socket. Bits are set by events and cleared by what the calls met, so that
+/// no call is made in vain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Readiness {
+    /// `recv` may give something.
+    pub readable: bool,
+    /// `send` may take something.
+    pub writable: bool,
+    /// The peer has closed its side: `recv` will tell, after the last bytes.
+    pub hung_up: bool,
+}
+
+/// The memory of one thread, lent to one connection after the other.
+pub struct Scratch {
+    buffers: Vec<Buffer>,
+    output: Box<[u8]>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { buffers: Vec::new(), output: vec![0; zerocopy::OUTPUT].into() }
+    }
+}
+
+impl Scratch {
+    fn take(&mut self) -> Buffer {
+        self.buffers.pop().unwrap_or_else(|| Buffer::with_capacity(SCRATCH))
+    }
+
+    fn put(&mut self, buffer: Buffer) {
+        if buffer.capacity() == SCRATCH && self.buffers.len() < SPARE {
+            self.buffers.push(buffer);
+        }
+    }
+}
+
+/// Does for a connection whatever does not need to wait. A panic closes the connection and
+/// nothing else.
+pub fn turn(
+    socket: impl AsFd,
+    session: &mut Session,
+    ready: &mut Readiness,
+    scratch: &mut Scratch,
+    wake: Wake,
+    now: Now,
+) -> Turn {
+    let work = AssertUnwindSafe(|| {
+        match wake {
+            Wake::Ready => {}
+            Wake::Done(done) => session.done(done, now),
+            Wake::TimedOut => session.timed_out(now),
+            Wake::Stop(phase) => session.stop(phase),
+        }
+        if session.is_busy() {
+            return Turn::Wait;
+        }
+        if !session.is_lent() {
+            session.lend(scratch.take());
+        }
+        let turn = run(socket, session, ready, &mut scratch.output, now);
+        scratch.put(session.reclaim());
+        turn
+    });
+    catch_unwind(work).unwrap_or(Turn::Close)
+}
+
+fn run(
+    socket: impl AsFd,
+    session: &mut Session,
+    ready: &mut Readiness,
+    output: &mut [u8],
+    now: Now,
+) -> Turn {
+    let (mut bytes, mut jobs) = (0, 0);
+    let mut closed = false;
+    loop {
+        match session.next(now) {
+            Need::Read { .. } if closed => return Turn::Close,
+            Need::Read { .. } if !ready.readable => return Turn::Read,
+            Need::Read { .. } if bytes >= TURN_BYTES => return Turn::Again,
+            Need::Read { .. } => match zerocopy::receive(&socket, session, now) {
+                Ok(Received::Full) => bytes += SCRATCH,
+                Ok(Received::Some(count)) => {
+                    bytes += count;
+                    ready.readable = ready.hung_up;
+                }
+                Ok(Received::WouldBlock) => ready.readable = false,
+                Ok(Received::Closed) => closed = true,
+                Err(_) => return Turn::Close,
+            },
+            Need::Write if !ready.writable => return Turn::Write,
+            Need::Write => match zerocopy::send(&socket, session, output, now) {
+                Ok(Sent::All) => {}
+                Ok(Sent::WouldBlock) => ready.writable = false,
+                Ok(Sent::Turn) => return Turn::Again,
+                Err(_) => return Turn::Close,
+            },
+            Need::Work(job) if job.is_heavy() => return Turn::Work(job),
+            Need::Work(job) => {
+                session.done(job.run(), now);
+                jobs += 1;
+                if jobs >= TURN_JOBS {
+                    return Turn::Again;
+                }
+            }
+            Need::HalfClose => match rustix::net::shutdown(&socket, Shutdown::Write) {
+                Ok(()) => {}
+                Err(_) => return Turn::Close,
+            },
+            Need::Close => return Turn::Close,
+        }
+    }
+}

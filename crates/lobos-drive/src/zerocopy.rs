@@ -1,0 +1,181 @@
+//! Moves bytes between a nonblocking socket and a session with as few copies and system calls as
+//! Linux needs: `recv`, `send`, `sendfile`.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use lobos_proto::{Now, Source};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use crate::Session;
+
+/// A body up to this size is read behind its head and both go out in one packet train.
+pub const SMALL_BODY: usize = 16 << 10;
+
+/// A good size for the memory that [`send`] works in.
+pub const OUTPUT: usize = 64 << 10;
+
+/// One connection sends no more than this before the others get their turn.
+const TURN: u64 = 2 << 20;
+
+/// What [`receive`] met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The space is full, there may be more.
+    Full,
+    /// So many bytes, and no more for now.
+    Some(usize),
+    /// Nothing for now.
+    WouldBlock,
+    /// The peer will send no more.
+    Closed,
+}
+
+/// What [`send`] met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Everything is out.
+    All,
+    /// The socket is full.
+    WouldBlock,
+    /// There is more to send, but others have waited long enough.
+    Turn,
+}
+
+/// Receives once into the space of the session.
+///
+/// # Errors
+/// The connection is broken.
+pub fn receive(socket: impl AsFd, session: &mut Session, now: Now) -> io::Result<Received> {
+    let space = session.space();
+    let room = space.len();
+    match retry(|| rustix::net::recv(&socket, &mut *space, RecvFlags::empty())) {
+        Ok((_, 0)) => {
+            session.peer_closed(now);
+            Ok(Received::Closed)
+        }
+        Ok((_, count)) => {
+            session.received(count, now);
+            Ok(if count == room { Received::Full } else { Received::Some(count) })
+        }
+        Err(Errno::AGAIN) => Ok(Received::WouldBlock),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sends what the session has until the socket is full, in `memory` where a file cannot go out by
+/// itself.
+///
+/// # Errors
+/// The connection is broken, or the source is, or it ended before it should: a body is cut short
+/// and never padded. The session is aborted then.
+pub fn send(
+    socket: impl AsFd,
+    session: &mut Session,
+    memory: &mut [u8],
+    now: Now,
+) -> io::Result<Sent> {
+    let mut total = 0;
+    loop {
+        match send_once(socket.as_fd(), session, memory, TURN - total) {
+            Ok(None) => return Ok(Sent::All),
+            Ok(Some(count)) => {
+                session.sent(count, now);
+                total += count;
+                if total >= TURN {
+                    return Ok(Sent::Turn);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok(Sent::WouldBlock);
+            }
+            Err(error) => {
+                session.abort();
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// One system call's worth; `None` if nothing is left.
+fn send_once(
+    socket: BorrowedFd<'_>,
+    session: &Session,
+    memory: &mut [u8],
+    limit: u64,
+) -> io::Result<Option<u64>> {
+    let output = session.transmit();
+    let (head, body) = (output.head, output.body);
+    let left = body.end.saturating_sub(body.start);
+    if left == 0 {
+        return if head.is_empty() { Ok(None) } else { plain(socket, head, false).map(Some) };
+    }
+    let Some(source) = output.source else {
+        return Err(io::Error::other("a body without a source"));
+    };
+    if let Some(file) = source.file() {
+        let small = left <= SMALL_BODY as u64 && head.len() + SMALL_BODY <= memory.len();
+        if !small && !head.is_empty() {
+            return plain(socket, head, true).map(Some);
+        }
+        if !small {
+            let count = usize::try_from(left.min(limit)).unwrap_or(usize::MAX);
+            let mut offset = body.start;
+            match retry(|| rustix::fs::sendfile(socket, file, Some(&mut offset), count)) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => return Ok(Some(count as u64)),
+                // A file system that cannot do it.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    copied(socket, head, source, body.start, left, memory).map(Some)
+}
+
+/// Sends head and as much of the body as fits into `memory`.
+fn copied(
+    socket: BorrowedFd<'_>,
+    head: &[u8],
+    source: &dyn Source,
+    offset: u64,
+    left: u64,
+    memory: &mut [u8],
+) -> io::Result<u64> {
+    if head.len() >= memory.len() {
+        return plain(socket, head, true);
+    }
+    let (front, room) = memory.split_at_mut(head.len());
+    front.copy_from_slice(head);
+    let wanted = usize::try_from(left).map_or(room.len(), |left| left.min(room.len()));
+    let mut count = 0;
+    while count < wanted {
+        let read = match source.read_at(&mut room[count..wanted], offset + count as u64) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        count += read;
+    }
+    let more = (count as u64) < left;
+    plain(socket, &memory[..head.len() + count], more)
+}
+
+/// `more` holds the last packet back until more has come.
+fn plain(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<u64> {
+    let more = if more { SendFlags::MORE } else { SendFlags::empty() };
+    let count = retry(|| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | more))?;
+    Ok(count as u64)
+}
+
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A store in memory that can be slow, heavy, broken, or backed by files.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lobos_proto::op::PutObject;
+use lobos_proto::{
+    Code, ETag, Error, Expected, Metadata, ObjectInfo, Outcome, Request, Response, Sink, Source,
+    Store, Stored, Timestamp,
+};
+
+/// Objects by `bucket/key`. Some keys are special, see [`Memory::call`].
+#[derive(Clone, Default)]
+pub(crate) struct Memory(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    objects: Mutex<HashMap<String, Arc<Object>>>,
+    /// Uploads that were opened and neither committed nor dropped.
+    open: AtomicUsize,
+    /// Bytes given away as files, so that they go out by sendfile.
+    files: bool,
+    /// Everything is given to helper threads.
+    heavy: bool,
+}
+
+struct Object {
+    data: Vec<u8>,
+    file: Option<File>,
+}
+
+struct Upload {
+    store: Memory,
+    name: String,
+    data: Vec<u8>,
+    heavy: bool,
+}
+
+struct Handle {
+    object: Arc<Object>,
+    /// Bytes that it has, which may be fewer than it promised.
+    end: usize,
+}
+
+impl Memory {
+    pub(crate) fn new(files: bool, heavy: bool) -> Self {
+        Self(Arc::new(Inner { files, heavy, ..Inner::default() }))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.objects.lock().unwrap().get(name).map(|o| o.data.clone())
+    }
+
+    pub(crate) fn put(&self, name: &str, data: Vec<u8>) {
+        let file = self.0.files.then(|| unlinked(&data));
+        self.0.objects.lock().unwrap().insert(name.into(), Arc::new(Object { data, file }));
+    }
+
+    pub(crate) fn open_uploads(&self) -> usize {
+        self.0.open.load(Ordering::SeqCst)
+    }
+
+    fn find(&self, name: &str) -> Result<Arc<Object>, Error> {
+        let objects = self.0.objects.lock().unwrap();
+        objects.get(name).cloned().ok_or_else(|| Error::new(Code::NoSuchKey))
+    }
+
+    fn upload(&self, put: &PutObject) -> Outcome {
+        self.0.open.fetch_add(1, Ordering::SeqCst);
+        let name = format!("{}/{}", put.bucket, put.key);
+        let heavy = self.0.heavy;
+        Outcome::Receive(Box::new(Upload { store: self.clone(), name, data: Vec::new(), heavy }))
+    }
+}
+
+fn info(object: &Object) -> ObjectInfo {
+    ObjectInfo {
+        size: object.data.len() as u64,
+        modified: Timestamp::from_unix(1_700_000_000, 0),
+        etag: ETag::opaque(1, object.data.len() as u64),
+        content_type: "application/octet-stream".into(),
+        metadata: Metadata::default(),
+        checksums: Vec::new(),
+    }
+}
+
+fn unlinked(data: &[u8]) -> File {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("lobos-test-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let file = File::create_new(&path);
+    let file = file.and_then(|_| File::options().read(true).write(true).open(&path)).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    file.write_all_at(data, 0).unwrap();
+    file
+}
+
+impl Store for Memory {
+    fn call(&self, request: Request) -> Result<Outcome, Error> {
+        let bucket_and_key = |r: &lobos_proto::op::GetObject| format!("{}/{}", r.bucket, r.key);
+        match request {
+            Request::PutObject(put) if put.key.as_str() == "refused" => {
+                Err(Error::new(Code::AccessDenied))
+            }
+            Request::PutObject(put) => Ok(self.upload(&put)),
+            Request::GetObject(get) if get.key.as_str() == "panic" => panic!("on purpose"),
+            Request::GetObject(get) => {
+                let name = bucket_and_key(&get);
+                if name.ends_with("slow") {
+                    std::thread::sleep(Duration::from_millis(300));
+                }
+                let object = self.find(&name)?;
+                let response = get.respond(info(&object))?;
+                let cut = if name.ends_with("cut") { 1000 } else { 0 };
+                let end = object.data.len() - cut;
+                if let Some(file) = object.file.as_ref().filter(|_| cut > 0) {
+                    file.set_len(end as u64).unwrap();
+                }
+                let source = Box::new(Handle { object, end });
+                Ok(Outcome::Send(Response::GetObject(Box::new(response)), source))
+            }
+            Request::HeadObject(head) => {
+                let object = self.find(&bucket_and_key(&head.0))?;
+                let response = head.respond(info(&object))?;
+                Ok(Outcome::Done(Response::HeadObject(Box::new(response))))
+            }
+            Request::DeleteObject(_) => Ok(Outcome::Done(Response::DeleteObject)),
+            _ => Err(Error::new(Code::NotImplemented)),
+        }
+    }
+
+    fn is_heavy(&self, request: &Request) -> bool {
+        self.0.heavy || matches!(request, Request::GetObject(get) if get.key.as_str() == "slow")
+    }
+}
+
+impl Source for Handle {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let start = usize::try_from(offset).unwrap().min(self.end);
+        // Short reads are legal, so there are some.
+        let count = buf.len().min(self.end - start).min(10_007);
+        buf[..count].copy_from_slice(&self.object.data[start..start + count]);
+        Ok(count)
+    }
+
+    fn file(&self) -> Option<&File> {
+        self.object.file.as_ref()
+    }
+}
+
+impl Sink for Upload {
+    fn append(&mut self, data: &[u8]) -> Result<(), Error> {
+        if self.name.ends_with("/full") && self.data.len() + data.len() > 100_000 {
+            return Err(Error::new(Code::StorageFull));
+        }
+        assert!(!self.name.ends_with("/panic-append"), "on purpose");
+        self.data.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Stored, Error> {
+        let mut hasher = lobos_proto::digest::Hasher::new(expected.algorithms());
+        hasher.update(&self.data);
+        expected.check(&hasher.finish())?;
+        let size = self.data.len() as u64;
+        self.store.put(&self.name, std::mem::take(&mut self.data));
+        Ok(Stored { etag: ETag::opaque(1, size), size, checksums: Vec::new() })
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.heavy
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.store.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,79 @@
+//! One connection as a task: turns, and waiting in between.
+
+use std::future::{Future, poll_fn};
+use std::net::TcpStream;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use lobos_drive::{Load, Local, Readiness, Seat, Session, Turn, Wake};
+use smol::future::yield_now;
+use smol::{Async, Timer, unblock};
+
+/// Serves until it is closed.
+pub(crate) async fn serve(
+    socket: TcpStream,
+    mut session: Session,
+    mut seat: Seat,
+    _load: Load,
+    local: Rc<Local>,
+) {
+    let Ok(socket) = Async::new_nonblocking(socket) else { return };
+    let mut ready = Readiness { readable: true, writable: true, hung_up: false };
+    let mut alarm = Alarm { timer: Timer::never(), armed: None };
+    let mut wake = Wake::Ready;
+    loop {
+        let reading = match local.turn(&socket, &mut session, &mut ready, wake) {
+            Turn::Read => true,
+            Turn::Write => false,
+            Turn::Again => {
+                yield_now().await;
+                wake = Wake::Ready;
+                continue;
+            }
+            Turn::Work(job) => {
+                wake = Wake::Done(unblock(|| job.run()).await);
+                continue;
+            }
+            Turn::Wait | Turn::Close => return,
+        };
+        wake = poll_fn(|context| {
+            if let Poll::Ready(phase) = seat.poll_phase(context) {
+                return Poll::Ready(Wake::Stop(phase));
+            }
+            let event =
+                if reading { socket.poll_readable(context) } else { socket.poll_writable(context) };
+            if event.is_ready() {
+                ready.readable |= reading;
+                ready.writable |= !reading;
+                return Poll::Ready(Wake::Ready);
+            }
+            alarm.poll(session.deadline(), context).map(|()| Wake::TimedOut)
+        })
+        .await;
+    }
+}
+
+/// A timer that is set again only when it must ring earlier. A deadline that moves away costs
+/// nothing but one look in vain.
+struct Alarm {
+    timer: Timer,
+    armed: Option<Instant>,
+}
+
+impl Alarm {
+    fn poll(&mut self, deadline: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        loop {
+            if self.armed.is_none_or(|at| deadline < at) {
+                self.timer.set_at(deadline);
+                self.armed = Some(deadline);
+            }
+            ready!(Pin::new(&mut self.timer).poll(context));
+            if self.armed.take() == Some(deadline) {
+                return Poll::Ready(());
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! One connection as a task: turns, and waiting in between.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use lobos_drive::{Load, Local, Readiness, Seat, Session, Turn, Wake};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::task::{spawn_blocking, yield_now};
+use tokio::time::{Sleep, sleep_until};
+
+/// Serves until it is closed.
+pub(crate) async fn serve(
+    socket: std::net::TcpStream,
+    mut session: Session,
+    mut seat: Seat,
+    _load: Load,
+    local: Rc<Local>,
+) {
+    let Ok(socket) = TcpStream::from_std(socket) else { return };
+    let mut ready = Readiness { readable: true, writable: true, hung_up: false };
+    let mut alarm = Alarm { sleep: pin!(sleep_until(Instant::now().into())), armed: None };
+    let mut wake = Wake::Ready;
+    loop {
+        let interest = match local.turn(&socket, &mut session, &mut ready, wake) {
+            Turn::Read => Interest::READABLE,
+            Turn::Write => Interest::WRITABLE,
+            Turn::Again => {
+                yield_now().await;
+                wake = Wake::Ready;
+                continue;
+            }
+            Turn::Work(job) => {
+                let Ok(done) = spawn_blocking(|| job.run()).await else { return };
+                wake = Wake::Done(done);
+                continue;
+            }
+            Turn::Wait | Turn::Close => return,
+        };
+        // The runtime has to hear what the calls met. Its view is as old as the last await, and
+        // newer events are still with the kernel, so this forgets none.
+        let _ = socket.try_io(interest, || Err::<(), _>(io::Error::from(ErrorKind::WouldBlock)));
+        wake = poll_fn(|context| {
+            if let Poll::Ready(phase) = seat.poll_phase(context) {
+                return Poll::Ready(Wake::Stop(phase));
+            }
+            let readable = interest.is_readable();
+            let event = if readable {
+                socket.poll_read_ready(context)
+            } else {
+                socket.poll_write_ready(context)
+            };
+            if event.is_ready() {
+                ready.readable |= readable;
+                ready.writable |= !readable;
+                return Poll::Ready(Wake::Ready);
+            }
+            alarm.poll(session.deadline(), context).map(|()| Wake::TimedOut)
+        })
+        .await;
+    }
+}
+
+/// A timer that is set again only when it must ring earlier. A deadline that moves away costs
+/// nothing but one look in vain.
+struct Alarm<'s> {
+    sleep: Pin<&'s mut Sleep>,
+    armed: Option<Instant>,
+}
+
+impl Alarm<'_> {
+    fn poll(&mut self, deadline: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        loop {
+            if self.armed.is_none_or(|at| deadline < at) {
+                self.sleep.as_mut().reset(deadline.into());
+                self.armed = Some(deadline);
+            }
+            ready!(self.sleep.as_mut().poll(context));
+            if self.armed.take() == Some(deadline) {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
