@@ -310,7 +310,7 @@ impl Connection {
             }
             other => {
                 let body = Body::new(framing, crate::http::body::Promise::default(), u64::MAX);
-                self.incoming = Some(Box::new(body)).filter(|body| !body.is_over());
+                self.incoming = (!body.is_over()).then(|| Box::new(body));
                 match other {
                     Ok(Route::Call(request)) => {
                         self.exchange.request = Some(request);

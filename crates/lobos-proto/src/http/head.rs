@@ -1,6 +1,8 @@
 //! A request head: httparse reads it, then RFC 9112's refusals, which httparse leaves to us.
 
-use httparse::{EMPTY_HEADER, Header};
+use std::mem::MaybeUninit;
+
+use httparse::Header;
 
 use crate::{Code, Error, Limits};
 
@@ -69,10 +71,10 @@ impl<'h> Head<'h> {
         limits: &Limits,
         then: impl FnOnce(&Head<'_>) -> T,
     ) -> Result<T, Error> {
-        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-        let allowed = limits.headers.min(MAX_HEADERS);
-        let mut request = httparse::Request::new(&mut headers[..allowed]);
-        match request.parse(input) {
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let headers = &mut headers[..limits.headers.min(MAX_HEADERS)];
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(input, headers) {
             Ok(httparse::Status::Complete(used)) if used == input.len() => {}
             Err(httparse::Error::Version) => return Err(Error::new(Code::InvalidHTTPVersion)),
             Err(httparse::Error::TooManyHeaders) => {

@@ -1,0 +1,319 @@
+//! A store in memory that does what the contract of `lobos_proto::Store` says, with a fixed clock.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lobos_proto::digest::{Algorithm, Hasher};
+use lobos_proto::op::{
+    BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets, ListObjects,
+    ListedObject, Page, PutObject,
+};
+use lobos_proto::{
+    BucketName, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request, Response,
+    Sink, Source, Store, Stored, Timestamp,
+};
+
+use super::MIDNIGHT;
+
+type Objects = BTreeMap<String, Object>;
+type All = BTreeMap<String, Objects>;
+
+/// One object.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    info: ObjectInfo,
+    bytes: Arc<[u8]>,
+}
+
+/// Buckets of objects.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Arc<Mutex<All>>);
+
+impl Memory {
+    /// The empty bucket `bench`, and `photos` with a few objects.
+    pub(crate) fn sample() -> Arc<Self> {
+        let memory = Self::default();
+        memory.lock().extend([("bench".into(), Objects::new()), ("photos".into(), Objects::new())]);
+        for (key, kind, text) in [
+            ("a.txt", Some("text/plain"), "hello world"),
+            ("albums/2025/1.jpg", Some("image/jpeg"), "one"),
+            ("albums/2025/2.jpg", Some("image/jpeg"), "two"),
+            ("albums/2026/3.jpg", Some("image/jpeg"), "three"),
+            ("b c+d%&ü.txt", None, "odd"),
+            ("empty", None, ""),
+            ("page.html", Some("text/html; charset=utf-8"), "<p>hi</p>"),
+        ] {
+            memory.put("photos", key, kind, text.as_bytes());
+        }
+        Arc::new(memory)
+    }
+
+    /// Stores one object.
+    pub(crate) fn put(&self, bucket: &str, key: &str, kind: Option<&str>, bytes: &[u8]) {
+        let put = PutObject {
+            bucket: BucketName::new(bucket).expect("a bucket"),
+            key: Key::new(key).expect("a key"),
+            metadata: Metadata { content_type: kind.map(str::to_owned), ..Metadata::default() },
+            conditions: Default::default(),
+            size: Some(bytes.len() as u64),
+            checksum: Some(Algorithm::Crc32),
+            verify: Vec::new(),
+        };
+        let mut sink = Upload::new(self, put);
+        sink.append(bytes).and_then(|()| Box::new(sink).commit(&Expected::default())).expect("it");
+    }
+
+    /// Everything in it, to compare.
+    pub(crate) fn dump(&self) -> String {
+        format!("{:?}", self.lock())
+    }
+
+    /// The bytes of an object.
+    pub(crate) fn bytes(&self, bucket: &str, key: &str) -> Option<Arc<[u8]>> {
+        Some(Arc::clone(&self.lock().get(bucket)?.get(key)?.bytes))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request in a few words.
+pub(crate) fn summary(request: &Request) -> String {
+    let (name, bucket, key) = match request {
+        Request::ListBuckets(_) => ("ListBuckets", "", ""),
+        Request::CreateBucket(r) => ("CreateBucket", r.bucket.as_str(), ""),
+        Request::HeadBucket(r) => ("HeadBucket", r.bucket.as_str(), ""),
+        Request::DeleteBucket(r) => ("DeleteBucket", r.bucket.as_str(), ""),
+        Request::GetBucketLocation(r) => ("GetBucketLocation", r.bucket.as_str(), ""),
+        Request::GetBucketVersioning(r) => ("GetBucketVersioning", r.bucket.as_str(), ""),
+        Request::GetObjectLockConfiguration(r) => {
+            ("GetObjectLockConfiguration", r.bucket.as_str(), "")
+        }
+        Request::ListObjects(r) => ("ListObjects", r.bucket.as_str(), ""),
+        Request::HeadObject(r) => ("HeadObject", r.0.bucket.as_str(), r.0.key.as_str()),
+        Request::GetObject(r) => ("GetObject", r.bucket.as_str(), r.key.as_str()),
+        Request::PutObject(r) => ("PutObject", r.bucket.as_str(), r.key.as_str()),
+        Request::DeleteObject(r) => ("DeleteObject", r.bucket.as_str(), r.key.as_str()),
+        Request::DeleteObjects(r) => ("DeleteObjects", r.bucket.as_str(), ""),
+    };
+    let slash = if key.is_empty() { "" } else { "/" };
+    format!("{name} {bucket}{slash}{key}").trim_end().to_owned()
+}
+
+fn midnight() -> Timestamp {
+    Timestamp::from_unix(MIDNIGHT as i64, 123_456_789)
+}
+
+fn no_bucket(bucket: &BucketName) -> Error {
+    Error::new(Code::NoSuchBucket).bucket(bucket.as_str())
+}
+
+fn no_key(key: &Key) -> Error {
+    Error::new(Code::NoSuchKey).key(key.as_str())
+}
+
+impl Store for Memory {
+    fn call(&self, request: Request) -> Result<Outcome, Error> {
+        let mut all = self.lock();
+        let has = |bucket: &BucketName| match all.contains_key(bucket.as_str()) {
+            true => Ok(()),
+            false => Err(no_bucket(bucket)),
+        };
+        Ok(Outcome::Done(match request {
+            Request::ListBuckets(list) => Response::ListBuckets(list_buckets(&all, list)),
+            Request::CreateBucket(create) => {
+                let bucket = create.bucket;
+                if !bucket.is_valid_for_new() {
+                    return Err(Error::new(Code::InvalidBucketName).bucket(bucket.as_str()));
+                }
+                if all.contains_key(bucket.as_str()) {
+                    return Err(Error::new(Code::BucketAlreadyOwnedByYou).bucket(bucket.as_str()));
+                }
+                all.insert(bucket.to_string(), Objects::new());
+                Response::CreateBucket { bucket }
+            }
+            Request::HeadBucket(r) => has(&r.bucket).map(|()| Response::HeadBucket)?,
+            Request::DeleteBucket(r) => match all.get(r.bucket.as_str()) {
+                None => return Err(no_bucket(&r.bucket)),
+                Some(objects) if !objects.is_empty() => {
+                    return Err(Error::new(Code::BucketNotEmpty).bucket(r.bucket.as_str()));
+                }
+                Some(_) => {
+                    all.remove(r.bucket.as_str());
+                    Response::DeleteBucket
+                }
+            },
+            Request::GetBucketLocation(r) => {
+                has(&r.bucket).map(|()| Response::GetBucketLocation)?
+            }
+            Request::GetBucketVersioning(r) => {
+                has(&r.bucket).map(|()| Response::GetBucketVersioning)?
+            }
+            Request::GetObjectLockConfiguration(r) => {
+                has(&r.bucket)?;
+                return Err(Error::new(Code::ObjectLockConfigurationNotFoundError)
+                    .bucket(r.bucket.as_str()));
+            }
+            Request::ListObjects(r) => {
+                let objects = all.get(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
+                Response::ListObjects(Box::new(page(objects, r)))
+            }
+            Request::HeadObject(r) => {
+                let object = find(&all, &r.0)?;
+                Response::HeadObject(Box::new(r.respond(object.info)?))
+            }
+            Request::GetObject(r) => {
+                let object = find(&all, &r)?;
+                let response = Response::GetObject(Box::new(r.respond(object.info)?));
+                return Ok(Outcome::Send(response, Box::new(Bytes(object.bytes))));
+            }
+            Request::PutObject(put) => {
+                has(&put.bucket)?;
+                let current = all[put.bucket.as_str()].get(put.key.as_str());
+                put.conditions.check(current.map(|object| &object.info.etag))?;
+                return Ok(Outcome::Receive(Box::new(Upload::new(self, *put))));
+            }
+            Request::DeleteObject(r) => {
+                let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
+                objects.remove(r.key.as_str());
+                Response::DeleteObject
+            }
+            Request::DeleteObjects(r) => {
+                let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
+                Response::DeleteObjects(delete(objects, r))
+            }
+        }))
+    }
+}
+
+fn find(all: &All, get: &GetObject) -> Result<Object, Error> {
+    let objects = all.get(get.bucket.as_str()).ok_or_else(|| no_bucket(&get.bucket))?;
+    objects.get(get.key.as_str()).cloned().ok_or_else(|| no_key(&get.key))
+}
+
+fn list_buckets(all: &All, list: ListBuckets) -> Buckets {
+    let after = list.after.unwrap_or_default();
+    let mut names = all.keys().filter(|name| name.starts_with(&list.prefix) && **name > after);
+    let max = list.max.map_or(usize::MAX, |max| max as usize);
+    let info = |name: &String| BucketInfo { name: name.clone(), created: midnight() };
+    let buckets = names.by_ref().take(max).map(info).collect();
+    let truncated = names.next().is_some();
+    Buckets { buckets, prefix: list.prefix, truncated }
+}
+
+/// Where the first delimiter behind the prefix ends.
+fn group<'k>(key: &'k str, request: &ListObjects) -> Option<&'k str> {
+    let delimiter = request.delimiter.as_deref()?;
+    let at = key[request.prefix.len()..].find(delimiter)?;
+    Some(&key[..request.prefix.len() + at + delimiter.len()])
+}
+
+fn page(objects: &Objects, request: ListObjects) -> Page {
+    let (mut listed, mut prefixes) = (Vec::new(), Vec::<String>::new());
+    let (mut last, mut next) = (None, None);
+    let after = request.after.clone().unwrap_or_default();
+    let passed = group_ends(&after, &request);
+    for (key, object) in objects.iter().filter(|(key, _)| key.starts_with(&request.prefix)) {
+        let common = group(key, &request);
+        let name = common.unwrap_or(key);
+        let seen = name <= after.as_str() || (passed && key.starts_with(&after));
+        if seen || prefixes.last().is_some_and(|prefix| prefix == name) {
+            continue;
+        }
+        if listed.len() + prefixes.len() >= request.max_keys as usize {
+            next = last;
+            break;
+        }
+        last = Some(name.to_owned());
+        match common {
+            Some(common) => prefixes.push(common.to_owned()),
+            None => listed.push(ListedObject {
+                key: key.clone(),
+                size: object.info.size,
+                modified: object.info.modified,
+                etag: object.info.etag,
+            }),
+        }
+    }
+    Page { request, objects: listed, prefixes, next }
+}
+
+/// Whether `after` is a common prefix itself.
+fn group_ends(after: &str, request: &ListObjects) -> bool {
+    after.starts_with(&request.prefix) && group(after, request) == Some(after)
+}
+
+fn delete(objects: &mut Objects, request: DeleteObjects) -> Deletions {
+    let mut remove = |key: Key| {
+        objects.remove(key.as_str());
+    };
+    let results = request.keys.into_iter();
+    let results = results.map(|k| Deleted { name: k.name, result: k.key.map(&mut remove) });
+    Deletions { results: results.collect(), quiet: request.quiet }
+}
+
+/// The bytes of an object as it was.
+struct Bytes(Arc<[u8]>);
+
+impl Source for Bytes {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+        let count = rest.len().min(buf.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+/// An upload under way.
+struct Upload {
+    all: Arc<Mutex<All>>,
+    put: PutObject,
+    hasher: Hasher,
+    bytes: Vec<u8>,
+}
+
+impl Upload {
+    fn new(memory: &Memory, put: PutObject) -> Self {
+        let wanted = put.verify.iter().copied().chain(put.checksum).chain([Algorithm::Md5]);
+        let hasher = Hasher::new(wanted);
+        Self { all: Arc::clone(&memory.0), put, hasher, bytes: Vec::new() }
+    }
+}
+
+impl Sink for Upload {
+    fn append(&mut self, data: &[u8]) -> Result<(), Error> {
+        self.hasher.update(data);
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>, expected: &Expected) -> Result<Stored, Error> {
+        let digests = self.hasher.finish();
+        for wanted in expected.algorithms() {
+            assert!(digests.get(wanted).is_some(), "{wanted:?} was not announced");
+        }
+        expected.check(&digests)?;
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let objects =
+            all.get_mut(self.put.bucket.as_str()).ok_or_else(|| no_bucket(&self.put.bucket))?;
+        let current = objects.get(self.put.key.as_str());
+        self.put.conditions.check(current.map(|object| &object.info.etag))?;
+        let md5 = digests.get(Algorithm::Md5).expect("it runs always");
+        let etag = ETag::new(&md5.to_hex()).expect("hex is a tag");
+        let size = self.bytes.len() as u64;
+        let checksums: Vec<_> = self.put.checksum.and_then(|a| digests.get(a)).into_iter().collect();
+        let kind = self.put.metadata.content_type.clone();
+        let info = ObjectInfo {
+            size,
+            modified: midnight(),
+            etag,
+            content_type: kind.map_or("binary/octet-stream".into(), Into::into),
+            metadata: self.put.metadata,
+            checksums: checksums.clone(),
+        };
+        objects.insert(self.put.key.to_string(), Object { info, bytes: self.bytes.into() });
+        Ok(Stored { etag, size, checksums })
+    }
+}
