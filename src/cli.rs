@@ -1,0 +1,269 @@
+//! The flags: one field each, with its help, its variable in the environment and its tests.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
+use clap::{Parser, ValueEnum};
+use lobos_fs::{Durability, EtagMode};
+use lobos_proto::BucketName;
+
+const EXAMPLES: &str = "\
+Examples:
+  lobos --dir photos                    the folder photos is the bucket photos
+  lobos -d photos -d raw=/mnt/camera    two buckets: photos and raw
+  lobos --root /srv/s3                  each folder in /srv/s3 is a bucket
+
+Then, with any credentials:
+  aws --endpoint-url http://127.0.0.1:8080 s3 ls s3://photos
+  curl http://127.0.0.1:8080/photos/cat.jpg
+
+Each flag can also be set in the environment: --port is LOBOS_PORT, --read-only is
+LOBOS_READ_ONLY=1. LOBOS_DIR, LOBOS_HOST and LOBOS_CORS_ORIGIN take several values with commas
+between them. A flag outranks its variable.";
+
+/// Makes any directory an S3 bucket.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "lobos", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(override_usage = "lobos --dir DIR [OPTIONS]\n       lobos --root DIR [OPTIONS]")]
+pub(crate) struct Flags {
+    /// Serve this folder as a bucket with its name, or as NAME; can be repeated
+    #[arg(short, long, help_heading = "Buckets", value_name = "[NAME=]DIR")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(BucketDir::parse))]
+    pub(crate) dir: Vec<BucketDir>,
+
+    /// Serve every folder in this one as a bucket; clients can make and remove buckets
+    #[arg(long, help_heading = "Buckets", value_name = "DIR", conflicts_with = "dir")]
+    pub(crate) root: Option<PathBuf>,
+
+    /// Refuse every request that would change something
+    #[arg(long, help_heading = "Buckets", env = "LOBOS_READ_ONLY", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) read_only: bool,
+
+    /// Follow symbolic links that lead out of a bucket
+    #[arg(long, help_heading = "Buckets", env = "LOBOS_FOLLOW_SYMLINKS", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) follow_symlinks: bool,
+
+    /// Entity tags: the MD5 of what was put, or no hash at all
+    #[arg(long, help_heading = "Buckets", env = "LOBOS_ETAG", hide_env = true)]
+    #[arg(value_enum, default_value_t = Etag::Md5, hide_possible_values = true)]
+    #[arg(value_name = "md5|fast")]
+    pub(crate) etag: Etag,
+
+    /// What a stored object survives: the end of Lobos, or a power cut
+    #[arg(long, help_heading = "Buckets", env = "LOBOS_DURABILITY", hide_env = true)]
+    #[arg(value_enum, default_value_t = Survives::Cache, hide_possible_values = true)]
+    #[arg(value_name = "cache|disk")]
+    pub(crate) durability: Survives,
+
+    /// Listen on this port; 0 takes any free one [default: 8080]
+    #[arg(short, long, help_heading = "Network", env = "LOBOS_PORT", hide_env = true)]
+    pub(crate) port: Option<u16>,
+
+    /// Listen on this address; any but a loopback address needs --no-auth
+    #[arg(long, help_heading = "Network", env = "LOBOS_LISTEN", hide_env = true)]
+    #[arg(value_name = "ADDR", value_parser = address)]
+    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) listen: IpAddr,
+
+    /// Let everyone who can reach the address read and write
+    #[arg(long, help_heading = "Network", env = "LOBOS_NO_AUTH", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) no_auth: bool,
+
+    /// Answer to this host name too, and to BUCKET.NAME; * is any; can be repeated
+    #[arg(long, help_heading = "Network", env = "LOBOS_HOST", hide_env = true)]
+    #[arg(value_name = "NAME", value_parser = host, value_delimiter = ',')]
+    pub(crate) host: Vec<String>,
+
+    /// Let web pages of this origin send requests; * is any; can be repeated
+    #[arg(long, help_heading = "Network", env = "LOBOS_CORS_ORIGIN", hide_env = true)]
+    #[arg(value_name = "ORIGIN", value_parser = origin, value_delimiter = ',')]
+    pub(crate) cors_origin: Vec<String>,
+
+    /// Run on this runtime
+    #[arg(long, help_heading = "Threads", env = "LOBOS_RUNTIME", hide_env = true)]
+    #[arg(value_enum, default_value_t = Runtime::Mio, hide_possible_values = true)]
+    #[arg(value_name = "mio|tokio|smol")]
+    pub(crate) runtime: Runtime,
+
+    /// Run this many event loops [default: one for each core]
+    #[arg(short, long, help_heading = "Threads", env = "LOBOS_THREADS", hide_env = true)]
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Keep each event loop on a core of its own
+    #[arg(short = 'c', long, help_heading = "Threads", env = "LOBOS_PIN_THREADS_TO_CPUS")]
+    #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) pin_threads_to_cpus: bool,
+
+    /// No effect yet: keep an index of the names for listings
+    #[arg(short, long, help_heading = "Listing", env = "LOBOS_ENABLE_LOBOS_INDEX")]
+    #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) enable_lobos_index: bool,
+
+    /// No effect yet: look through the folders again after this many seconds
+    #[arg(short = 'r', long, help_heading = "Listing", env = "LOBOS_LOBOS_INDEX_REFRESH_SEC")]
+    #[arg(hide_env = true, value_name = "N")]
+    pub(crate) lobos_index_refresh_sec: Option<u64>,
+}
+
+impl Flags {
+    /// Takes the folders from LOBOS_DIR or LOBOS_ROOT if no flag names any. clap would split the
+    /// flags at commas, too, and find the two variables in conflict with the flags.
+    pub(crate) fn with_environment(
+        mut self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, String> {
+        if !self.dir.is_empty() || self.root.is_some() {
+            return Ok(self);
+        }
+        let filled = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let (dirs, root) = (filled("LOBOS_DIR"), filled("LOBOS_ROOT"));
+        if dirs.is_some() && root.is_some() {
+            return Err("LOBOS_DIR and LOBOS_ROOT cannot both be set".into());
+        }
+        for dir in dirs.iter().flat_map(split) {
+            self.dir.push(BucketDir::parse(dir).map_err(|why| format!("LOBOS_DIR: {why}"))?);
+        }
+        self.root = root.map(PathBuf::from);
+        Ok(self)
+    }
+
+    /// What no single flag can say.
+    ///
+    /// # Errors
+    /// One line for the user.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.dir.is_empty() && self.root.is_none() {
+            return Err("no folder to serve; for example: lobos --dir photos".into());
+        }
+        if !self.listen.to_canonical().is_loopback() && !self.no_auth {
+            let address = self.listen;
+            return Err(format!(
+                "on {address} everyone in the network could read and change these folders, and \
+                 access keys come later; add --no-auth if that is meant"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.unwrap_or(8080)
+    }
+
+    /// How many event loops.
+    pub(crate) fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.map_or_else(cores, usize::from)
+    }
+}
+
+/// The pieces between commas.
+fn split(list: &OsString) -> Vec<OsString> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let pieces = list.as_bytes().split(|b| *b == b',').filter(|piece| !piece.is_empty());
+    pieces.map(|piece| OsString::from_vec(piece.to_vec())).collect()
+}
+
+/// A value of `--dir`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BucketDir {
+    /// The name before the `=`.
+    pub(crate) name: Option<String>,
+    /// The folder as it was given.
+    pub(crate) dir: PathBuf,
+}
+
+impl BucketDir {
+    /// Reads `DIR` or `NAME=DIR`. A folder with a `=` in its name is `./a=b`.
+    fn parse(value: OsString) -> Result<Self, String> {
+        let Some((name, dir)) = value.to_str().and_then(|v| v.split_once('=')) else {
+            return Ok(Self { name: None, dir: value.into() });
+        };
+        if name.contains('/') {
+            return Ok(Self { name: None, dir: value.into() });
+        }
+        if BucketName::new(name).is_err() {
+            return Err(format!("'{name}' before the '=' is no name of a bucket"));
+        }
+        if dir.is_empty() {
+            return Err("no folder after the '='".into());
+        }
+        Ok(Self { name: Some(name.to_owned()), dir: dir.into() })
+    }
+}
+
+/// Which crate drives the connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    Mio,
+    Tokio,
+    Smol,
+}
+
+/// The value of `--etag`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Etag {
+    Md5,
+    Fast,
+}
+
+impl From<Etag> for EtagMode {
+    fn from(etag: Etag) -> Self {
+        match etag {
+            Etag::Md5 => Self::Md5,
+            Etag::Fast => Self::Fast,
+        }
+    }
+}
+
+/// The value of `--durability`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Survives {
+    Cache,
+    Disk,
+}
+
+impl From<Survives> for Durability {
+    fn from(survives: Survives) -> Self {
+        match survives {
+            Survives::Cache => Self::Cache,
+            Survives::Disk => Self::Disk,
+        }
+    }
+}
+
+fn address(value: &str) -> Result<IpAddr, String> {
+    if value.eq_ignore_ascii_case("localhost") {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    let bare = value.strip_prefix('[').and_then(|v| v.strip_suffix(']')).unwrap_or(value);
+    bare.parse().map_err(|_| "not an IP address".into())
+}
+
+/// A name as it stands in a Host header, without the port.
+fn host(value: &str) -> Result<String, String> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    if value == "*" || (!value.is_empty() && value.bytes().all(legal)) {
+        return Ok(value.to_ascii_lowercase());
+    }
+    Err("a host name without scheme, port and path is needed".into())
+}
+
+/// An origin as browsers send it: scheme, host and port, no path.
+fn origin(value: &str) -> Result<String, String> {
+    let origin = value.strip_suffix('/').unwrap_or(value);
+    let host = origin.split_once("://").map_or("", |(_, host)| host);
+    if value == "*" || (!host.is_empty() && !host.contains('/')) {
+        return Ok(origin.to_ascii_lowercase());
+    }
+    Err("an origin such as https://example.org is needed".into())
+}
+
+#[cfg(test)]
+mod tests;

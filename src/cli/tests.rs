@@ -1,0 +1,177 @@
+//! Every flag: what it takes, what it refuses, and that its help and variable are there.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn parse(args: &[&str]) -> Result<Flags, clap::Error> {
+    Flags::try_parse_from([&["lobos"], args].concat())
+}
+
+/// With a folder, since nothing works without one.
+fn with(args: &[&str]) -> Flags {
+    parse(&[&["--dir", "photos"], args].concat()).unwrap()
+}
+
+fn refused(args: &[&str]) {
+    let error = parse(&[&["--dir", "photos"], args].concat()).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{args:?}");
+}
+
+fn dir(value: &str) -> Result<(Option<String>, PathBuf), String> {
+    BucketDir::parse(value.into()).map(|d| (d.name, d.dir))
+}
+
+#[test]
+fn consistent() {
+    // Every flag has a help text and the variable that the help promises.
+    Flags::command().debug_assert();
+    for arg in Flags::command().get_arguments() {
+        let name = arg.get_long().unwrap();
+        assert!(arg.get_help().is_some_and(|help| !help.to_string().is_empty()), "{name}");
+        if !["dir", "root"].contains(&name) {
+            let variable = format!("LOBOS_{}", name.to_uppercase().replace('-', "_"));
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
+        }
+    }
+}
+
+#[test]
+fn help_fits() {
+    // The help of a plain terminal has no line over 100 columns and shows how to begin.
+    let help = Flags::command().term_width(100).render_help().to_string();
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    assert!(help.contains("lobos --dir photos"));
+}
+
+#[test]
+fn dirs() {
+    // --dir repeats, and takes NAME=DIR, paths with `=` behind a slash, and any other path.
+    let flags = parse(&["-d", "a", "--dir=b=c"]).unwrap();
+    assert_eq!(flags.dir.len(), 2);
+    assert_eq!(dir("photos"), Ok((None, "photos".into())));
+    assert_eq!(dir("raw=/mnt/a=b"), Ok((Some("raw".into()), "/mnt/a=b".into())));
+    assert_eq!(dir("./a=b"), Ok((None, "./a=b".into())));
+    assert_eq!(dir("smith, j"), Ok((None, "smith, j".into())));
+    assert!(dir("=photos").is_err());
+    assert!(dir("..=photos").is_err());
+    assert!(dir("raw=").is_err());
+}
+
+#[test]
+fn root() {
+    // --root goes without --dir, and nothing goes without either.
+    assert_eq!(parse(&["--root", "x"]).unwrap().root, Some("x".into()));
+    refused(&["--root", "x"]);
+    let error = parse(&[]).unwrap().check().unwrap_err();
+    assert!(error.contains("lobos --dir photos"), "{error}");
+}
+
+#[test]
+fn folders_from_the_environment() {
+    // LOBOS_DIR and LOBOS_ROOT count only where no flag names a folder.
+    let set = |name: &'static str, value: &'static str| {
+        move |asked: &str| (asked == name).then(|| OsString::from(value))
+    };
+    let names = |flags: Flags| flags.dir.into_iter().map(|d| d.dir).collect::<Vec<_>>();
+    let none = || parse(&[]).unwrap();
+    let found = none().with_environment(set("LOBOS_DIR", "a,b=c,")).unwrap();
+    assert_eq!(names(found), [PathBuf::from("a"), PathBuf::from("c")]);
+    let found = none().with_environment(set("LOBOS_ROOT", "r")).unwrap();
+    assert_eq!(found.root, Some("r".into()));
+    let found = with(&[]).with_environment(set("LOBOS_ROOT", "r")).unwrap();
+    assert_eq!((found.root.clone(), names(found)), (None, vec!["photos".into()]));
+    assert!(none().with_environment(|_| Some("x".into())).is_err());
+    assert!(none().with_environment(set("LOBOS_DIR", "=x")).is_err());
+    assert!(none().with_environment(|_| Some("".into())).unwrap().check().is_err());
+}
+
+#[test]
+fn port() {
+    // --port is 8080 unless given; 0 is allowed.
+    assert_eq!(with(&[]).port(), 8080);
+    assert_eq!(with(&["-p", "0"]).port(), 0);
+    for bad in ["65536", "-1", "http", ""] {
+        refused(&["--port", bad]);
+    }
+}
+
+#[test]
+fn listen() {
+    // Loopback addresses need nothing, all others --no-auth.
+    for loopback in ["127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9", "::ffff:127.0.0.1"] {
+        assert_eq!(with(&["--listen", loopback]).check(), Ok(()), "{loopback}");
+    }
+    for open in ["0.0.0.0", "::", "192.168.1.2"] {
+        let error = with(&["--listen", open]).check().unwrap_err();
+        assert!(error.contains("--no-auth"), "{error}");
+        assert_eq!(with(&["--listen", open, "--no-auth"]).check(), Ok(()));
+    }
+    refused(&["--listen", "example.org"]);
+    refused(&["--listen", "127.0.0.1:80"]);
+}
+
+#[test]
+fn hosts() {
+    // --host takes bare names, repeated or with commas, in lower case.
+    let flags = with(&["--host", "S3.example.org", "--host", "a,*"]);
+    assert_eq!(flags.host, ["s3.example.org", "a", "*"]);
+    for bad in ["http://a", "a:80", "a/b", "", "a b"] {
+        refused(&["--host", bad]);
+    }
+}
+
+#[test]
+fn origins() {
+    // --cors-origin takes scheme and host, and `*`.
+    let flags = with(&["--cors-origin", "https://a.org/,http://localhost:3000,*"]);
+    assert_eq!(flags.cors_origin, ["https://a.org", "http://localhost:3000", "*"]);
+    for bad in ["a.org", "https://", "https://a.org/path", ""] {
+        refused(&["--cors-origin", bad]);
+    }
+}
+
+#[test]
+fn threads() {
+    // --threads is at least one; without it there is one for each core.
+    assert_eq!(with(&["-t", "3"]).threads(), 3);
+    assert!(with(&[]).threads() >= 1);
+    for bad in ["0", "-1", "1025", "many"] {
+        refused(&["--threads", bad]);
+    }
+    assert!(with(&["-c"]).pin_threads_to_cpus);
+    assert!(with(&["--pin-threads-to-cpus"]).pin_threads_to_cpus);
+}
+
+#[test]
+fn choices() {
+    // Each choice has a default and refuses what it does not know.
+    let flags = with(&[]);
+    let chosen = (flags.runtime, flags.etag, flags.durability);
+    assert_eq!(chosen, (Runtime::Mio, Etag::Md5, Survives::Cache));
+    let flags = with(&["--runtime", "smol", "--etag=fast", "--durability", "disk"]);
+    let chosen = (flags.runtime, flags.etag, flags.durability);
+    assert_eq!(chosen, (Runtime::Smol, Etag::Fast, Survives::Disk));
+    assert_eq!(with(&["--runtime", "tokio"]).runtime, Runtime::Tokio);
+    refused(&["--runtime", "x"]);
+    refused(&["--etag", "sha1"]);
+    refused(&["--durability", "paper"]);
+}
+
+#[test]
+fn switches() {
+    // Switches are off unless given.
+    let off = with(&[]);
+    assert!(!off.read_only && !off.follow_symlinks && !off.no_auth && !off.pin_threads_to_cpus);
+    let on = with(&["--read-only", "--follow-symlinks", "--no-auth"]);
+    assert!(on.read_only && on.follow_symlinks && on.no_auth);
+}
+
+#[test]
+fn index() {
+    // The flags of the original's index are understood.
+    let flags = with(&["-e", "-r", "60"]);
+    assert!(flags.enable_lobos_index);
+    assert_eq!(flags.lobos_index_refresh_sec, Some(60));
+    refused(&["--lobos-index-refresh-sec", "soon"]);
+}

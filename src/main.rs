@@ -1,0 +1,117 @@
+//! The command: reads the flags, opens the store, listens, and hands both to a runtime.
+
+mod buckets;
+mod cli;
+mod report;
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use lobos_drive::{Listener, Server, raise_file_limit};
+use lobos_fs::{FsStore, Options};
+use lobos_proto::{Config, Hosts};
+
+use cli::{Flags, Runtime};
+
+/// The exit code of every error before the server runs; clap has the same for wrong flags.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    match Flags::parse().with_environment(|name| std::env::var_os(name)).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => {
+            report::failure(&line);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Serves until a signal; an error is one line.
+fn run(flags: Flags) -> Result<(), String> {
+    flags.check()?;
+    let layout = buckets::layout(&flags)?;
+    let store = FsStore::open(layout.clone(), options(&flags)).map_err(|e| e.to_string())?;
+    let listener = listen(&flags)?;
+    let addresses = listener.addresses().to_vec();
+
+    let mut server = Server::new(listener, Arc::new(config(&flags)), Arc::new(store));
+    server.threads = flags.threads();
+    server.pin = flags.pin_threads_to_cpus;
+    server.max_connections = max_connections(raise_file_limit());
+    server.stop.on_signals().map_err(|e| format!("cannot wait for signals: {e}"))?;
+
+    report::started(&flags, &layout, &addresses);
+    let ended = match flags.runtime {
+        Runtime::Mio => lobos_mio::serve(server),
+        Runtime::Tokio => lobos_tokio::serve(server),
+        Runtime::Smol => lobos_smol::serve(server),
+    };
+    ended.map_err(|e| format!("the server has stopped: {e}"))
+}
+
+fn options(flags: &Flags) -> Options {
+    Options {
+        etag: flags.etag.into(),
+        durability: flags.durability.into(),
+        follow_symlinks: flags.follow_symlinks,
+    }
+}
+
+fn config(flags: &Flags) -> Config {
+    // Only so that request ids of two runs differ.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Config {
+        hosts: Hosts { names: flags.host.clone() },
+        origins: flags.cors_origin.clone(),
+        read_only: flags.read_only,
+        connections: AtomicU64::new(since.as_secs() << 24 | u64::from(since.subsec_micros())),
+        ..Config::default()
+    }
+}
+
+fn listen(flags: &Flags) -> Result<Listener, String> {
+    let address = SocketAddr::new(flags.listen, flags.port());
+    Listener::bind(&[address]).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => in_use(flags),
+        ErrorKind::PermissionDenied => {
+            let port = address.port();
+            format!("port {port} needs more rights: choose one from 1024 up with --port")
+        }
+        ErrorKind::AddrNotAvailable => {
+            format!("{} is no address of this machine", flags.listen)
+        }
+        _ => format!("cannot listen on {address}: {error}"),
+    })
+}
+
+/// Whoever chose the port knows how; whoever did not is told.
+fn in_use(flags: &Flags) -> String {
+    let port = flags.port();
+    match flags.port {
+        Some(_) => format!("port {port} is in use"),
+        None => format!("port {port} is in use; choose another, or any free one: --port 0"),
+    }
+}
+
+/// A connection needs a socket and, while it sends or stores, a file; some are for the rest.
+fn max_connections(files: u64) -> usize {
+    usize::try_from(files.saturating_sub(64) / 2).unwrap_or(usize::MAX).max(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_room_for_files() {
+        // Every connection can have its file, and a tiny limit still serves.
+        assert_eq!(max_connections(1024), 480);
+        assert_eq!(max_connections(10), 16);
+        assert!(max_connections(u64::MAX) > 1_000_000);
+    }
+}

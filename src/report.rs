@@ -1,0 +1,112 @@
+//! What the command says: its options and its address on stdout, errors on stderr.
+
+use std::fmt::Write as _;
+use std::io::{Write, stderr, stdout};
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+use lobos_fs::Layout;
+
+use crate::cli::Flags;
+
+/// One line on stderr.
+pub(crate) fn failure(line: &str) {
+    let _ = writeln!(stderr(), "lobos: {line}");
+}
+
+/// The options, then the line with the URL. Nobody may be reading: that is no error.
+pub(crate) fn started(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) {
+    let mut out = stdout().lock();
+    let _ = out.write_all(text(flags, layout, addresses).as_bytes());
+    let _ = out.flush();
+}
+
+fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
+    let mut text = format!("lobos {}\n", env!("CARGO_PKG_VERSION"));
+    let mut row = |name: &str, value: &str| {
+        // A String takes all that is written to it.
+        let _ = writeln!(text, "{name:<12}{value}");
+    };
+    match layout {
+        Layout::Root(path) => row("root", &path.display().to_string()),
+        Layout::Dirs(dirs) => {
+            for (name, path) in dirs {
+                row("bucket", &format!("{name} = {}", path.display()));
+            }
+        }
+    }
+    let count = flags.threads();
+    let threads = if count == 1 { "1 thread".into() } else { format!("{count} threads") };
+    let pinned = if flags.pin_threads_to_cpus { ", pinned" } else { "" };
+    row("runtime", &format!("{}, {threads}{pinned}", name_of(flags.runtime)));
+    row("etag", &name_of(flags.etag));
+    row("durability", &name_of(flags.durability));
+    row("access", access(flags));
+    if flags.follow_symlinks {
+        row("symlinks", "followed out of the buckets");
+    }
+    if !flags.host.is_empty() {
+        row("hosts", &flags.host.join(", "));
+    }
+    if !flags.cors_origin.is_empty() {
+        row("origins", &flags.cors_origin.join(", "));
+    }
+    if flags.enable_lobos_index || flags.lobos_index_refresh_sec.is_some() {
+        row("note", "--enable-lobos-index and --lobos-index-refresh-sec have no effect yet");
+    }
+    for address in addresses {
+        let _ = writeln!(text, "listening on http://{address}");
+    }
+    text
+}
+
+fn access(flags: &Flags) -> &'static str {
+    let local = flags.listen.to_canonical().is_loopback();
+    match (local, flags.read_only) {
+        (true, false) => "this machine reads and writes, with any credentials",
+        (true, true) => "this machine reads, with any credentials",
+        (false, false) => "everyone who reaches the address reads and writes",
+        (false, true) => "everyone who reaches the address reads",
+    }
+}
+
+/// The word that chooses this value.
+fn name_of(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn said(args: &[&str]) -> String {
+        let flags = Flags::parse_from([&["lobos", "--dir", "photos"], args].concat());
+        let layout = Layout::Dirs(vec![("photos".into(), "/home/x/photos".into())]);
+        text(&flags, &layout, &[SocketAddr::new(flags.listen, 8080)])
+    }
+
+    #[test]
+    fn ends_with_the_url() {
+        // The last line is the URL and nothing else, whatever the options are.
+        for args in [&["-e", "-r", "9", "--host", "a"][..], &[], &["--read-only", "-c"]] {
+            let text = said(args);
+            assert_eq!(text.lines().last(), Some("listening on http://127.0.0.1:8080"));
+            assert!(text.ends_with('\n'));
+        }
+        assert!(said(&["--listen", "::1"]).ends_with("http://[::1]:8080\n"));
+    }
+
+    #[test]
+    fn says_every_option() {
+        // Buckets and choices are all there, and flags without effect say so.
+        let args = ["-t", "1", "--runtime", "smol", "--etag", "fast", "--durability", "disk", "-e"];
+        let text = said(&args);
+        for part in ["photos = /home/x/photos", "smol, 1 thread\n", "fast", "disk", "no effect yet"]
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!said(&[]).contains("no effect"));
+    }
+}
