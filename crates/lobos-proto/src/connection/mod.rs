@@ -185,8 +185,10 @@ impl Connection {
     /// Close as soon as what runs is finished; close now if nothing runs.
     pub fn finish(&mut self) {
         self.finishing = true;
-        if matches!(self.state, State::Head { scanned: 0 }) && self.out.is_empty() {
-            self.state = State::Closed;
+        match self.state {
+            State::Head { scanned: 0 } if self.out.is_empty() => self.state = State::Closed,
+            State::Drain => self.state = State::HalfClose,
+            _ => {}
         }
     }
 
@@ -277,7 +279,8 @@ impl Connection {
         let exchange = &mut self.exchange;
         let parsed = Head::parse(bytes, &config.limits, |head| {
             let framing = exchange.read(head, &config)?;
-            exchange.awaits_continue &= !more && framing != Framing::None;
+            exchange.awaits_continue &=
+                !more && !matches!(framing, Framing::None | Framing::Length(0));
             Ok((framing, route(head, framing, &config)))
         });
         match parsed.and_then(|framed| framed) {
@@ -417,20 +420,22 @@ impl Connection {
             return (0, None);
         };
         match body.discard(input, &self.config.limits) {
-            Ok((used, true)) => {
-                self.incoming = None;
-                (used, None)
-            }
-            Ok((used, false)) if !self.peer_closed => {
+            Ok((used, over)) => {
                 self.exchange.drained += used as u64;
                 if self.exchange.drained > self.config.limits.drain {
                     self.state = State::HalfClose;
-                    return (used, None);
+                } else if over {
+                    self.incoming = None;
+                } else if self.peer_closed {
+                    self.abort();
+                } else {
+                    return (used, Some(Step::Read { expect: 0 }));
                 }
-                (used, Some(Step::Read { expect: 0 }))
+                (used, None)
             }
-            _ => {
-                self.abort();
+            // Where the next request begins is unknown, but the answer shall be read.
+            Err(_) => {
+                self.state = State::HalfClose;
                 (0, None)
             }
         }
@@ -474,7 +479,7 @@ impl Connection {
     fn answered(&mut self, now: Now) {
         self.since = now.instant;
         self.exchange.drained = 0;
-        self.state = match (self.exchange.keep, &self.incoming) {
+        self.state = match (self.exchange.keep && !self.finishing, &self.incoming) {
             (true, None) => State::Head { scanned: 0 },
             (true, Some(_)) => State::Drain,
             (false, _) if self.exchange.linger => State::HalfClose,

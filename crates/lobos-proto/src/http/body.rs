@@ -193,8 +193,7 @@ impl Body {
 
     fn check_end(&self) -> Result<(), Error> {
         let whole = self.inner.as_ref().is_none_or(Chunks::may_end);
-        let declared = self.inner.as_ref().and(self.promise.decoded);
-        if !whole || declared.is_some_and(|declared| declared != self.decoded) {
+        if !whole || self.promise.decoded.is_some_and(|declared| declared != self.decoded) {
             return Err(Error::new(Code::IncompleteBody));
         }
         Ok(())

@@ -128,7 +128,7 @@ impl Chunks {
             }
             // Signed trailers of minio-go have a LF before the CRLF.
             if self.state != State::Trailer || self.flavour != Flavour::Aws {
-                return Err(refused("A line of the chunked body does not end with CRLF."));
+                return Err(self.refused("A line of the chunked body does not end with CRLF."));
             }
         }
         self.line.extend_from_slice(&input[used..]);
@@ -142,7 +142,7 @@ impl Chunks {
             _ => 2,
         };
         if self.line.len() > longest {
-            return Err(refused("A line of the chunked body is too long."));
+            return Err(self.refused("A line of the chunked body is too long."));
         }
         Ok(())
     }
@@ -152,10 +152,10 @@ impl Chunks {
             State::Size => match size(&self.line) {
                 Some(0) => State::Trailer,
                 Some(size) => State::Data(size),
-                None => return Err(refused("The size of a chunk is malformed.")),
+                None => return Err(self.refused("The size of a chunk is malformed.")),
             },
             State::DataEnd if self.line.is_empty() => State::Size,
-            State::DataEnd => return Err(refused("A chunk is longer than its size.")),
+            State::DataEnd => return Err(self.refused("A chunk is longer than its size.")),
             State::Trailer if self.line.is_empty() => State::End,
             State::Trailer => {
                 self.trailer_bytes += self.line.len();
@@ -195,8 +195,15 @@ fn trailer(line: &[u8]) -> Option<(String, String)> {
     fits.then(|| (name.to_ascii_lowercase(), value.to_owned()))
 }
 
-fn refused(why: &'static str) -> Error {
-    Error::new(Code::InvalidRequest).message(why)
+impl Chunks {
+    /// S3 has one word for whatever is wrong with aws-chunked.
+    fn refused(&self, why: &'static str) -> Error {
+        let code = match self.flavour {
+            Flavour::Http => Code::InvalidRequest,
+            Flavour::Aws => Code::IncompleteBody,
+        };
+        Error::new(code).message(why)
+    }
 }
 
 #[cfg(test)]

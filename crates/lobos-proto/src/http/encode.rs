@@ -48,6 +48,8 @@ impl<'a> Answer<'a> {
         if let Some(origin) = context.origin {
             answer.header("Access-Control-Allow-Origin", origin);
             answer.header("Vary", "Origin");
+            // Without it a page sees neither ETag nor Content-Range nor x-amz-*.
+            answer.header("Access-Control-Expose-Headers", "*");
         }
         answer
     }
@@ -155,7 +157,7 @@ fn reason(status: u16) -> &'static str {
         409 => "Conflict",
         411 => "Length Required",
         412 => "Precondition Failed",
-        416 => "Range Not Satisfiable",
+        416 => "Requested Range Not Satisfiable",
         500 => "Internal Server Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",

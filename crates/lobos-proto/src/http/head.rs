@@ -94,7 +94,7 @@ impl<'h> Head<'h> {
     /// where that matters use [`Head::text`].
     pub(crate) fn get(&self, name: &str) -> Option<&'h str> {
         let header = self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(header.value).ok().map(str::trim)
+        std::str::from_utf8(header.value).ok().map(trim)
     }
 
     /// The first header of that name; empty counts as absent.
@@ -104,7 +104,7 @@ impl<'h> Head<'h> {
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Error> {
         match self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)) {
             Some(header) => {
-                let text = utf8(header)?.trim();
+                let text = trim(utf8(header)?);
                 Ok(Some(text.to_owned()).filter(|t| !t.is_empty()))
             }
             None => Ok(None),
@@ -124,7 +124,7 @@ impl<'h> Head<'h> {
                 continue;
             };
             if start.eq_ignore_ascii_case(prefix) {
-                found.push((rest.to_ascii_lowercase(), utf8(header)?.trim()));
+                found.push((rest.to_ascii_lowercase(), trim(utf8(header)?)));
             }
         }
         Ok(found)
@@ -189,6 +189,11 @@ impl<'h> Head<'h> {
     fn count(&self, name: &str) -> usize {
         self.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).count()
     }
+}
+
+/// Without the spaces and tabs around it (RFC 9110, section 5.6.3); other white space is text.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 fn utf8<'h>(header: &Header<'h>) -> Result<&'h str, Error> {

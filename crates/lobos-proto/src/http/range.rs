@@ -19,24 +19,26 @@ pub enum ByteRange {
 
 impl ByteRange {
     /// Reads a Range header. `None` is what must be ignored: another unit, several ranges, a last
-    /// byte before the first, or nonsense. A position beyond 64 bits is the largest one.
+    /// byte before the first, white space, or nonsense. A position beyond 64 bits is the largest
+    /// one.
     pub fn parse(value: &str) -> Option<Self> {
         let (unit, spec) = value.trim().split_once('=')?;
-        if !unit.trim().eq_ignore_ascii_case("bytes") {
+        if !unit.eq_ignore_ascii_case("bytes") {
             return None;
         }
-        let (first, last) = spec.trim().split_once('-')?;
-        match (number(first.trim_end()), number(last.trim_start())) {
-            (Some(first), None) if last.trim().is_empty() => Some(Self::From { first, last: None }),
+        let (first, last) = spec.split_once('-')?;
+        match (number(first), number(last)) {
+            (Some(first), None) if last.is_empty() => Some(Self::From { first, last: None }),
             (Some(first), Some(last)) if first <= last => {
                 Some(Self::From { first, last: Some(last) })
             }
-            (None, Some(count)) if first.trim().is_empty() => Some(Self::Last(count)),
+            (None, Some(count)) if first.is_empty() => Some(Self::Last(count)),
             _ => None,
         }
     }
 
-    /// The bytes of an object of `size`; `None` is 416.
+    /// The bytes of an object of `size`; `None` is 416. The last bytes of an empty object are its
+    /// none (RFC 9110, section 14.1.2), which no Content-Range can say: the answer is a 200.
     pub fn resolve(self, size: u64) -> Option<Range<u64>> {
         match self {
             Self::From { first, .. } if first >= size => None,
@@ -45,7 +47,6 @@ impl ByteRange {
                 Some(first..end)
             }
             Self::Last(0) => None,
-            Self::Last(_) if size == 0 => None,
             Self::Last(count) => Some(size.saturating_sub(count)..size),
         }
     }
@@ -79,7 +80,7 @@ mod tests {
         assert_eq!(of_ten("bytes=0-0"), Some(Some(0..1)));
         assert_eq!(of_ten("bytes=2-"), Some(Some(2..10)));
         assert_eq!(of_ten("bytes=2-99"), Some(Some(2..10)));
-        assert_eq!(of_ten("Bytes = 2 - 4"), Some(Some(2..5)));
+        assert_eq!(of_ten("Bytes=2-4"), Some(Some(2..5)));
         assert_eq!(of_ten("bytes=-3"), Some(Some(7..10)));
         assert_eq!(of_ten("bytes=-30"), Some(Some(0..10)));
         assert_eq!(of_ten("bytes=9-99999999999999999999"), Some(Some(9..10)));
@@ -95,9 +96,14 @@ mod tests {
             "bytes=",
             "1-2",
             "bytes=+1-2",
+            "bytes= -1",
+            "bytes=0 -1",
+            "bytes =0-1",
+            "bytes=--1",
         ] {
             assert_eq!(of_ten(ignored), None, "{ignored}");
         }
-        assert_eq!(ByteRange::parse("bytes=-1").unwrap().resolve(0), None);
+        assert_eq!(ByteRange::parse("bytes=-1").unwrap().resolve(0), Some(0..0));
+        assert_eq!(ByteRange::parse("bytes=0-").unwrap().resolve(0), None);
     }
 }

@@ -18,14 +18,21 @@ impl CreateBucket {
     /// Refuses what a bucket here cannot have.
     ///
     /// # Errors
-    /// `NotImplemented` for object lock.
+    /// `NotImplemented` for object lock and for owners other than the bucket's.
     pub(crate) fn check(head: &Head<'_>) -> Result<(), Error> {
         let lock = head.get("x-amz-bucket-object-lock-enabled");
         if lock.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Err(Error::new(Code::NotImplemented)
                 .message("Buckets with Object Lock are not implemented."));
         }
-        Ok(())
+        match head.get("x-amz-object-ownership") {
+            None | Some("BucketOwnerEnforced") => Ok(()),
+            Some("BucketOwnerPreferred" | "ObjectWriter") => Err(Error::new(Code::NotImplemented)),
+            Some(_) => {
+                Err(Error::new(Code::InvalidArgument)
+                    .message("Invalid x-amz-object-ownership header"))
+            }
+        }
     }
 
     /// The body, a CreateBucketConfiguration, may be missing; any region is taken.
@@ -38,6 +45,11 @@ impl CreateBucket {
             if root.name != "CreateBucketConfiguration" {
                 return Err(Error::new(Code::MalformedXML));
             }
+            let tags = root.children.iter().find(|child| child.name == "Tags");
+            if tags.is_some_and(|tags| !tags.children.is_empty()) {
+                return Err(Error::new(Code::NotImplemented)
+                    .message("Tags of buckets are not implemented."));
+            }
         }
         Ok(Self { bucket })
     }
@@ -45,5 +57,6 @@ impl CreateBucket {
 
 pub(crate) fn write(mut answer: Answer<'_>, bucket: &BucketName) {
     answer.header("Location", format_args!("/{bucket}"));
+    answer.header("x-amz-bucket-arn", format_args!("arn:aws:s3:::{bucket}"));
     answer.empty();
 }

@@ -82,7 +82,7 @@ impl GetObject {
             Part::Number(1) => (0..size, size > 0),
             Part::Number(_) => return Err(Error::new(Code::InvalidPartNumber)),
             Part::Range(wanted) => match wanted.resolve(size) {
-                Some(range) => (range, true),
+                Some(range) => (range.clone(), !range.is_empty()),
                 None => {
                     return Err(Error::new(Code::InvalidRange).size(size, &wanted.to_string()));
                 }
@@ -108,8 +108,9 @@ impl GetObject {
             Some(text) => match text.parse() {
                 Ok(number @ 1..=10_000_u32) => Some(number),
                 _ => {
-                    return Err(Error::new(Code::InvalidArgument)
-                        .message("Part number must be an integer between 1 and 10000, inclusive"));
+                    return Err(Error::new(Code::InvalidArgument).message(
+                        "Part number must be an integer between 1 and 10000, inclusive.",
+                    ));
                 }
             },
         };

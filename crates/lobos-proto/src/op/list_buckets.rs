@@ -46,7 +46,7 @@ impl ListBuckets {
                 Ok(max @ 1..=10_000) => Some(max),
                 _ => {
                     return Err(Error::new(Code::InvalidArgument)
-                        .message("max-buckets must be a number from 1 to 10000."));
+                        .message("Argument max-buckets must be an integer between 1 and 10000."));
                 }
             },
         };

@@ -96,9 +96,16 @@ impl ListObjects {
         let invalid = |why: &'static str| Error::new(Code::InvalidArgument).message(why);
         let max_keys = match query.filled("max-keys") {
             None => limits.max_keys,
-            Some(text) => match text.parse::<u32>() {
-                Ok(max) if i32::try_from(max).is_ok() => max.min(limits.max_keys),
-                _ => {
+            Some(text) => match text.parse::<i64>() {
+                Ok(max @ 0..=0x7fff_ffff) => {
+                    u32::try_from(max).unwrap_or(limits.max_keys).min(limits.max_keys)
+                }
+                Ok(_) => {
+                    return Err(invalid(
+                        "Argument max-keys must be an integer between 0 and 2147483647",
+                    ));
+                }
+                Err(_) => {
                     return Err(invalid(
                         "Provided max-keys not an integer or within integer range",
                     ));

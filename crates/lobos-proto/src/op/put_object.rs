@@ -100,8 +100,10 @@ pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
         Some(hex) => {
             expected.sha256 = Some(Digest::from_hex(Algorithm::Sha256, hex).ok_or_else(|| {
                 Error::new(Code::InvalidArgument).message(
-                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, \
-                     STREAMING-UNSIGNED-PAYLOAD-TRAILER or a valid sha256 value.",
+                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, \
+                     STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, \
+                     STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, \
+                     STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
                 )
             })?);
         }
@@ -110,7 +112,8 @@ pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
         None => None,
         Some(text) => {
             aws = true;
-            Some(text.parse().map_err(|_| {
+            let digits = text.bytes().all(|b| b.is_ascii_digit());
+            Some(text.parse().ok().filter(|_| digits).ok_or_else(|| {
                 Error::new(Code::InvalidArgument)
                     .message("The x-amz-decoded-content-length is not a number.")
             })?)
@@ -171,8 +174,7 @@ fn conditions(head: &Head<'_>) -> Result<WriteConditions, Error> {
         None => false,
         Some("*") => true,
         Some(_) => {
-            return Err(Error::new(Code::NotImplemented)
-                .message("The only If-None-Match of a PUT that is implemented is *."));
+            return Err(Error::new(Code::NotImplemented));
         }
     };
     Ok(WriteConditions { absent, matches: head.get("if-match").map(Tags::parse) })
@@ -194,6 +196,13 @@ fn metadata(head: &Head<'_>, limits: &Limits) -> Result<Metadata, Error> {
     if bytes > limits.user_metadata {
         return Err(Error::new(Code::MetadataTooLarge));
     }
+    let redirect = head.text("x-amz-website-redirect-location")?;
+    if redirect
+        .as_ref()
+        .is_some_and(|to| !["/", "http://", "https://"].iter().any(|p| to.starts_with(p)))
+    {
+        return Err(Error::new(Code::InvalidRedirectLocation));
+    }
     let encoding = head.text("content-encoding")?.map(|coding| {
         let words = coding.split(',').map(str::trim);
         let kept = words.filter(|w| !w.is_empty() && !w.eq_ignore_ascii_case("aws-chunked"));
@@ -206,7 +215,7 @@ fn metadata(head: &Head<'_>, limits: &Limits) -> Result<Metadata, Error> {
         content_encoding: encoding.filter(|coding| !coding.is_empty()),
         content_language: head.text("content-language")?,
         expires: head.text("expires")?,
-        website_redirect: head.text("x-amz-website-redirect-location")?,
+        website_redirect: redirect,
         user,
     })
 }

@@ -51,11 +51,12 @@ impl Document {
 
 /// Parameters that choose an operation (S3 API reference). One that is not implemented must never
 /// be taken for the operation without it.
-const SUBRESOURCES: [&str; 39] = [
+const SUBRESOURCES: [&str; 41] = [
     "abac",
     "accelerate",
     "acl",
     "analytics",
+    "annotation",
     "attributes",
     "cors",
     "delete",
@@ -66,6 +67,7 @@ const SUBRESOURCES: [&str; 39] = [
     "lifecycle",
     "location",
     "logging",
+    "metadataAnnotationTable",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",

@@ -1,8 +1,10 @@
 //! A store in memory that does what the contract of `lobos_proto::Store` says, with a fixed clock.
 
+#![allow(clippy::disallowed_types, reason = "a store is called from any thread")]
+
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
@@ -33,6 +35,11 @@ pub(crate) struct Memory(Arc<Mutex<All>>);
 impl Memory {
     /// The empty bucket `bench`, and `photos` with a few objects.
     pub(crate) fn sample() -> Arc<Self> {
+        static SAMPLE: LazyLock<All> = LazyLock::new(|| Memory::build().lock().clone());
+        Arc::new(Self(Arc::new(Mutex::new(SAMPLE.clone()))))
+    }
+
+    fn build() -> Self {
         let memory = Self::default();
         memory.lock().extend([("bench".into(), Objects::new()), ("photos".into(), Objects::new())]);
         for (key, kind, text) in [
@@ -46,7 +53,7 @@ impl Memory {
         ] {
             memory.put("photos", key, kind, text.as_bytes());
         }
-        Arc::new(memory)
+        memory
     }
 
     /// Stores one object.
@@ -303,7 +310,8 @@ impl Sink for Upload {
         let md5 = digests.get(Algorithm::Md5).expect("it runs always");
         let etag = ETag::new(&md5.to_hex()).expect("hex is a tag");
         let size = self.bytes.len() as u64;
-        let checksums: Vec<_> = self.put.checksum.and_then(|a| digests.get(a)).into_iter().collect();
+        let checksums: Vec<_> =
+            self.put.checksum.and_then(|a| digests.get(a)).into_iter().collect();
         let kind = self.put.metadata.content_type.clone();
         let info = ObjectInfo {
             size,

@@ -116,7 +116,7 @@ fn number(digits: &str) -> u64 {
 fn read_line(line: &str, out: &mut Vec<u8>) -> Option<()> {
     let mut rest = line;
     while let Some(at) = rest.find('\\') {
-        out.extend_from_slice(rest[..at].as_bytes());
+        out.extend_from_slice(&rest.as_bytes()[..at]);
         rest = &rest[at + 1..];
         let Some(kind) = rest.chars().next() else { return Some(()) };
         rest = &rest[1..];
@@ -150,7 +150,10 @@ pub(crate) fn write(events: &[Event], last: bool) -> String {
                 out += "<<\n";
                 write_bytes(bytes, &mut out);
             }
-            Event::Asked(short, _) => out += &format!("** {short}\n"),
+            Event::Asked(short, _) => {
+                out += "** ";
+                write_bytes(format!("{short}\r\n").as_bytes(), &mut out);
+            }
             Event::HalfClosed => out += "== half-close\n",
             Event::Closed => out += "== close\n",
         }
