@@ -1,0 +1,161 @@
+//! Real clients against a real folder: curl, both aws cli and boto3, on every runtime.
+//!
+//! `clients/setup.sh` installs them and `clients/with_*.py` drive them.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Once, mpsc};
+use std::time::Duration;
+
+const START: Duration = Duration::from_secs(20);
+const SCRIPT_LIMIT: &str = "240";
+
+/// A running server; killed when dropped.
+struct Server {
+    child: Child,
+    url: String,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Serves `home/photos`, and `home/other` as the bucket `extra`, on a free port.
+    fn start(runtime: &str, home: &Path) -> Self {
+        let log = home.join("server.log");
+        let mut extra = std::ffi::OsString::from("extra=");
+        extra.push(home.join("other"));
+        let child = Command::new(env!("CARGO_BIN_EXE_lobos"))
+            .args(["--port", "0", "--threads", "2", "--runtime", runtime, "--dir"])
+            .arg(home.join("photos"))
+            .arg("--dir")
+            .arg(extra)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("a log file"))
+            .spawn()
+            .expect("the server starts");
+        let mut server = Self { child, url: String::new(), log };
+        server.url = server.announced();
+        server
+    }
+
+    /// The URL that the server prints once it accepts connections. A thread of its own reads on,
+    /// so that a full pipe never stops the server.
+    fn announced(&mut self) -> String {
+        let out = self.child.stdout.take().expect("a pipe");
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if let Some((_, url)) = line.split_once("listening on ") {
+                    sender.send(url.trim().to_owned()).ok();
+                }
+            }
+        });
+        match receiver.recv_timeout(START) {
+            Ok(url) => url,
+            Err(_) => panic!("the server said no URL: {}", self.said()),
+        }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// Installs the clients, once per process; a missing one is a failure and no skipped test.
+fn set_up() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| run(Command::new("bash").arg(scripts().join("setup.sh"))));
+}
+
+/// The virtual environment's Python, for one script, with a limit on its time.
+fn python(script: &str) -> Command {
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/venv");
+    let mut command = Command::new("timeout");
+    command
+        .arg(SCRIPT_LIMIT)
+        .arg(venv.join("bin/python"))
+        .args(["-B", "-X", "utf8"])
+        .arg(scripts().join(script));
+    for name in ["PYTHONHOME", "PYTHONPATH"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs to the end and fails with all that was said.
+fn run(command: &mut Command) {
+    if let Err(said) = try_to(command) {
+        panic!("{said}");
+    }
+}
+
+fn try_to(command: &mut Command) -> Result<(), String> {
+    let done = command.stdin(Stdio::null()).output().map_err(|e| format!("{command:?}: {e}"))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    Err(format!("{command:?} ended with {}\n{out}{err}", done.status))
+}
+
+/// A fresh folder, a fresh server, one script of one client.
+fn check(runtime: &str, script: &str, version: &[&str]) {
+    set_up();
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    fs::create_dir(home.path().join("other")).expect("a second folder");
+    run(python("folder.py").arg(home.path().join("photos")));
+    let mut server = Server::start(runtime, home.path());
+    let result = try_to(python(script).arg(&server.url).arg(home.path()).args(version));
+    let said = server.said();
+    if let Err(failure) = result {
+        panic!("{failure}\nthe server said:\n{said}");
+    }
+    assert!(!said.contains("panicked"), "the server said:\n{said}");
+    assert!(matches!(server.child.try_wait(), Ok(None)), "the server ended:\n{said}");
+}
+
+macro_rules! on_every_runtime {
+    ($($runtime:ident)*) => {$(
+        mod $runtime {
+            #[test]
+            fn curl() {
+                // What a person types into curl, signed or not, stores and reads the exact bytes.
+                super::check(stringify!($runtime), "with_curl.py", &[]);
+            }
+
+            #[test]
+            fn aws_cli_v1() {
+                // cp, sync both ways, ls, rm and s3api of the aws cli v1 keep every byte and name.
+                super::check(stringify!($runtime), "with_aws.py", &["v1"]);
+            }
+
+            #[test]
+            fn aws_cli_v2() {
+                // The same with the aws cli v2 of the distribution, which is years older.
+                super::check(stringify!($runtime), "with_aws.py", &["v2"]);
+            }
+
+            #[test]
+            fn boto3() {
+                // boto3's defaults and each of its checksums are verified in both directions.
+                super::check(stringify!($runtime), "with_boto3.py", &[]);
+            }
+        }
+    )*};
+}
+
+on_every_runtime!(mio tokio smol);
