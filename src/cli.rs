@@ -25,15 +25,15 @@ between them. A flag outranks its variable.";
 
 /// Makes any directory an S3 bucket.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "lobos", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "lobos", version, after_help = EXAMPLES)]
 #[command(override_usage = "lobos --dir DIR [OPTIONS]\n       lobos --root DIR [OPTIONS]")]
 pub(crate) struct Flags {
-    /// Serve this folder as a bucket with its name, or as NAME; can be repeated
+    /// Serve this folder as a bucket with its name, or as NAME; repeatable
     #[arg(short, long, help_heading = "Buckets", value_name = "[NAME=]DIR")]
     #[arg(value_parser = OsStringValueParser::new().try_map(BucketDir::parse))]
     pub(crate) dir: Vec<BucketDir>,
 
-    /// Serve every folder in this one as a bucket; clients can make and remove buckets
+    /// Serve every folder in this one as a bucket; clients can make more
     #[arg(long, help_heading = "Buckets", value_name = "DIR", conflicts_with = "dir")]
     pub(crate) root: Option<PathBuf>,
 
@@ -47,13 +47,13 @@ pub(crate) struct Flags {
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) follow_symlinks: bool,
 
-    /// Entity tags: the MD5 of what was put, or no hash at all
+    /// Entity tags: the MD5 of what was put, or no hash
     #[arg(long, help_heading = "Buckets", env = "LOBOS_ETAG", hide_env = true)]
     #[arg(value_enum, default_value_t = Etag::Md5, hide_possible_values = true)]
     #[arg(value_name = "md5|fast")]
     pub(crate) etag: Etag,
 
-    /// What a stored object survives: the end of Lobos, or a power cut
+    /// Stored objects survive Lobos, or also a power cut
     #[arg(long, help_heading = "Buckets", env = "LOBOS_DURABILITY", hide_env = true)]
     #[arg(value_enum, default_value_t = Survives::Cache, hide_possible_values = true)]
     #[arg(value_name = "cache|disk")]
@@ -63,7 +63,7 @@ pub(crate) struct Flags {
     #[arg(short, long, help_heading = "Network", env = "LOBOS_PORT", hide_env = true)]
     pub(crate) port: Option<u16>,
 
-    /// Listen on this address; any but a loopback address needs --no-auth
+    /// Listen on this address; others need --no-auth
     #[arg(long, help_heading = "Network", env = "LOBOS_LISTEN", hide_env = true)]
     #[arg(value_name = "ADDR", value_parser = address)]
     #[arg(default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -74,12 +74,12 @@ pub(crate) struct Flags {
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) no_auth: bool,
 
-    /// Answer to this host name too, and to BUCKET.NAME; * is any; can be repeated
+    /// Answer to this name, too, and to BUCKET.NAME; * is any; repeatable
     #[arg(long, help_heading = "Network", env = "LOBOS_HOST", hide_env = true)]
     #[arg(value_name = "NAME", value_parser = host, value_delimiter = ',')]
     pub(crate) host: Vec<String>,
 
-    /// Let web pages of this origin send requests; * is any; can be repeated
+    /// Let web pages of this origin send requests; * is any; repeatable
     #[arg(long, help_heading = "Network", env = "LOBOS_CORS_ORIGIN", hide_env = true)]
     #[arg(value_name = "ORIGIN", value_parser = origin, value_delimiter = ',')]
     pub(crate) cors_origin: Vec<String>,
@@ -105,7 +105,7 @@ pub(crate) struct Flags {
     #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) enable_lobos_index: bool,
 
-    /// No effect yet: look through the folders again after this many seconds
+    /// No effect yet: read the folders again every N seconds
     #[arg(short = 'r', long, help_heading = "Listing", env = "LOBOS_LOBOS_INDEX_REFRESH_SEC")]
     #[arg(hide_env = true, value_name = "N")]
     pub(crate) lobos_index_refresh_sec: Option<u64>,

@@ -39,7 +39,7 @@ fn consistent() {
 #[test]
 fn help_fits() {
     // The help of a plain terminal has no line over 100 columns and shows how to begin.
-    let help = Flags::command().term_width(100).render_help().to_string();
+    let help = Flags::command().render_help().to_string();
     assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     assert!(help.contains("lobos --dir photos"));
 }

@@ -1,0 +1,86 @@
+//! What a page of 1,000 keys costs in a folder of 1,000,000 names, and what the first one costs.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
+use lobos_fs::{FsStore, Layout, Options};
+use lobos_proto::op::{ListObjects, ListingVersion, Page};
+use lobos_proto::{BucketName, Outcome, Request, Response, Store};
+
+const NAMES: usize = 1_000_000;
+
+fn fill(dir: &Path) {
+    // In no order, as real folders are: 7 and 10 have no common factor.
+    for at in (0..NAMES).map(|at| at * 7_777_777 % NAMES) {
+        std::fs::File::create(dir.join(name(at))).expect("a file can be made");
+    }
+    // Snapshots of folders that have just changed are not kept.
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+fn name(at: usize) -> String {
+    format!("part-{}_object-{at:08}", at / 100_000)
+}
+
+fn open(dir: &Path) -> FsStore {
+    let layout = Layout::Dirs(vec![("bench".into(), dir.into())]);
+    FsStore::open(layout, Options::default()).expect("the folder is there")
+}
+
+fn page(store: &FsStore, after: Option<String>, max_keys: u32, delimiter: Option<&str>) -> Page {
+    let request = ListObjects {
+        bucket: BucketName::new("bench").expect("a valid name"),
+        prefix: String::new(),
+        delimiter: delimiter.map(String::from),
+        max_keys,
+        after,
+        encode: false,
+        version: ListingVersion::V2 { start_after: None, token: None, fetch_owner: false },
+    };
+    match store.call(Request::ListObjects(request)) {
+        Ok(Outcome::Done(Response::ListObjects(page))) => *page,
+        _ => panic!("no page"),
+    }
+}
+
+fn listing(criterion: &mut Criterion) {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    let dir = made.expect("a temporary folder");
+    fill(dir.path());
+    let mut group = criterion.benchmark_group("listing");
+    group.sampling_mode(SamplingMode::Flat).sample_size(10);
+    group.bench_function("first page of 1,000,000 names, cold", |bencher| {
+        bencher.iter_custom(|times| {
+            let cold = |_| {
+                let store = open(dir.path());
+                let began = Instant::now();
+                assert_eq!(page(&store, None, 1000, None).objects.len(), 1000);
+                began.elapsed()
+            };
+            (0..times).map(cold).sum()
+        });
+    });
+    let store = open(dir.path());
+    let middle = || Some(name(NAMES / 2));
+    assert_eq!(page(&store, middle(), 1000, None).next, Some(name(NAMES / 2 + 1000)));
+    group.sample_size(50);
+    group.bench_function("page of 1,000 from the middle of 1,000,000", |bencher| {
+        bencher.iter(|| black_box(page(&store, middle(), 1000, Some("/"))));
+    });
+    group.bench_function("page of 1 from the middle of 1,000,000", |bencher| {
+        bencher.iter(|| black_box(page(&store, middle(), 1, Some("/"))));
+    });
+    group.bench_function("1,000,000 keys in 10 common prefixes", |bencher| {
+        bencher.iter(|| {
+            let page = page(&store, None, 1000, Some("_"));
+            assert_eq!(page.prefixes.len(), 10);
+            black_box(page)
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, listing);
+criterion_main!(benches);

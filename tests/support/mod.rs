@@ -1,0 +1,40 @@
+//! What every end-to-end test needs: the real binary on a folder of its own, one macro that runs
+//! a test on each runtime, and a client that sends any bytes at all.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
+
+pub(crate) mod chunked;
+pub(crate) mod http;
+pub(crate) mod server;
+pub(crate) mod tree;
+pub(crate) mod xml;
+
+/// Makes the tests `NAME::mio`, `NAME::tokio` and `NAME::smol` of each named function. It takes a
+/// `&Server` on the empty bucket `bench`; after `with SETUP;` it takes what `SETUP(runtime)` gives.
+macro_rules! on_every_runtime {
+    (with $setup:expr; $($name:ident),* $(,)?) => {
+        $(
+            mod $name {
+                use super::*;
+
+                #[test]
+                fn mio() {
+                    super::$name(&($setup)(support::server::Runtime("mio")));
+                }
+
+                #[test]
+                fn tokio() {
+                    super::$name(&($setup)(support::server::Runtime("tokio")));
+                }
+
+                #[test]
+                fn smol() {
+                    super::$name(&($setup)(support::server::Runtime("smol")));
+                }
+            }
+        )*
+    };
+    ($($name:ident),* $(,)?) => {
+        on_every_runtime!(with support::server::Server::start; $($name),*);
+    };
+}

@@ -1,0 +1,244 @@
+//! A Lobos of its own for one test: started on a fresh folder, killed and removed when dropped.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::http::{Connection, Request, Response};
+
+/// How long a start, an answer or an end may take, on a machine that has other things to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The value of `--runtime`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runtime(pub(crate) &'static str);
+
+/// A server to be started.
+pub(crate) struct Setup {
+    runtime: Runtime,
+    home: TempDir,
+    args: Vec<OsString>,
+}
+
+impl Setup {
+    /// The bucket `bench` in a fresh folder.
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        let mut setup = Self::bare(runtime);
+        fs::create_dir(setup.home.path().join("bench")).unwrap();
+        let dir = setup.home.path().join("bench");
+        setup.args.extend(["--dir".into(), dir.into()]);
+        setup
+    }
+
+    /// Every folder in a fresh folder is a bucket; there is none yet.
+    pub(crate) fn root(runtime: Runtime) -> Self {
+        let mut setup = Self::bare(runtime);
+        fs::create_dir(setup.home.path().join("root")).unwrap();
+        let root = setup.home.path().join("root");
+        setup.args.extend(["--root".into(), root.into()]);
+        setup
+    }
+
+    /// No bucket at all: the test gives its own `--dir`.
+    pub(crate) fn bare(runtime: Runtime) -> Self {
+        Self { runtime, home: tempfile::tempdir().unwrap(), args: Vec::new() }
+    }
+
+    /// One more argument.
+    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// The folder that holds all folders of this test.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Starts it and waits until it accepts connections.
+    pub(crate) fn start(self) -> Server {
+        let mut command = lobos();
+        command.args(["--port", "0", "--runtime", self.runtime.0]);
+        command.env("LOBOS_THREADS", "2").args(&self.args).current_dir(self.home.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let err = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            BufReader::new(err).read_to_string(&mut text).ok();
+            text
+        });
+        let (sender, lines) = mpsc::channel();
+        let out = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                sender.send(line).ok();
+            }
+        });
+        let mut said = Vec::new();
+        let address = loop {
+            let Ok(line) = lines.recv_timeout(PATIENCE) else {
+                child.kill().ok();
+                panic!("not listening; stdout {said:?}, stderr {:?}", log.join());
+            };
+            let url = line.strip_prefix("listening on http://").map(str::to_owned);
+            said.push(line);
+            if let Some(url) = url {
+                break url.parse().unwrap();
+            }
+        };
+        Server { child, home: self.home, address, said, log: Some(log) }
+    }
+}
+
+/// The command, with no setting from the environment of whoever runs the tests.
+pub(crate) fn lobos() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lobos"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Runs the command to its end, which must come within [`PATIENCE`].
+pub(crate) fn run(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait(&mut child);
+    child.wait_with_output().unwrap()
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if start.elapsed() > PATIENCE {
+            child.kill().ok();
+            panic!("the command does not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    home: TempDir,
+    address: SocketAddr,
+    said: Vec<String>,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Server {
+    /// On the empty bucket `bench`.
+    pub(crate) fn start(runtime: Runtime) -> Self {
+        Setup::new(runtime).start()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it printed up to the line with the URL.
+    pub(crate) fn said(&self) -> &[String] {
+        &self.said
+    }
+
+    /// The folder that holds all folders of this test.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// A path in the bucket `bench`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join("bench").join(name)
+    }
+
+    /// Puts a file beneath the bucket `bench` without asking the server, with its parents.
+    pub(crate) fn place(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// A fresh connection.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::new(self.address)
+    }
+
+    /// A request to be completed and sent.
+    pub(crate) fn request(&self, method: &str, target: &str) -> Request {
+        Request::new(self.address, method, target)
+    }
+
+    /// GET.
+    pub(crate) fn get(&self, target: &str) -> Response {
+        self.request("GET", target).send()
+    }
+
+    /// HEAD.
+    pub(crate) fn head(&self, target: &str) -> Response {
+        self.request("HEAD", target).send()
+    }
+
+    /// DELETE.
+    pub(crate) fn delete(&self, target: &str) -> Response {
+        self.request("DELETE", target).send()
+    }
+
+    /// PUT of these bytes.
+    pub(crate) fn put(&self, target: &str, body: impl AsRef<[u8]>) -> Response {
+        self.request("PUT", target).body(body).send()
+    }
+
+    /// Stores an object and insists that it worked.
+    pub(crate) fn store(&self, key: &str, body: impl AsRef<[u8]>) -> Response {
+        self.put(&format!("/bench/{key}"), body).expect(200)
+    }
+
+    /// Sends raw bytes on a fresh connection and reads one answer.
+    pub(crate) fn raw(&self, bytes: impl AsRef<[u8]>) -> Response {
+        let mut connection = self.connect();
+        connection.write(bytes);
+        connection.response("GET")
+    }
+
+    /// Sends a signal and gives back how the process ended and its log.
+    pub(crate) fn signal(mut self, signal: rustix::process::Signal) -> (ExitStatus, String) {
+        self.send_signal(signal);
+        self.ended()
+    }
+
+    /// Sends a signal and goes on.
+    pub(crate) fn send_signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
+        let status = wait(&mut self.child);
+        let log = self.log.take().map(|log| log.join().unwrap()).unwrap_or_default();
+        (status, log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if std::thread::panicking() {
+            let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
+            let log = format!("log of the server: {log}\n");
+            std::io::Write::write_all(&mut std::io::stderr(), log.as_bytes()).ok();
+        }
+    }
+}
