@@ -103,3 +103,59 @@ impl Drop for Seat {
         last.into_iter().for_each(Waker::wake);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn everybody_hears_everything() {
+        // Each seat hears of each phase once, also one that sits down later, and is woken for it.
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut context = Context::from_waker(&waker);
+        let bell = Rc::new(Bell::default());
+        let mut first = bell.seat();
+        assert!(first.poll_phase(&mut context).is_pending());
+        bell.ring(Phase::Finishing);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        let mut second = bell.seat();
+        for seat in [&mut first, &mut second] {
+            assert_eq!(seat.poll_phase(&mut context), Poll::Ready(Phase::Finishing));
+            assert!(seat.poll_phase(&mut context).is_pending());
+        }
+        bell.ring(Phase::Over);
+        assert_eq!(count.0.load(Ordering::Relaxed), 3);
+        assert_eq!(second.poll_phase(&mut context), Poll::Ready(Phase::Over));
+    }
+
+    #[test]
+    fn the_last_one_is_noticed() {
+        // Whoever waits for the room to be empty is woken when the last seat is free.
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut context = Context::from_waker(&waker);
+        let bell = Rc::new(Bell::default());
+        assert!(bell.poll_empty(&mut context).is_ready());
+        let (first, second) = (bell.seat(), bell.seat());
+        assert!(bell.poll_empty(&mut context).is_pending());
+        drop(first);
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        drop(second);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(bell.poll_empty(&mut context).is_ready());
+        let again = bell.seat();
+        assert_eq!(again.index, 1, "places are used again");
+    }
+}

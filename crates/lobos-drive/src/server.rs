@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use lobos_proto::{Config, Now, Store};
 
@@ -98,7 +99,7 @@ impl Service {
     }
 
     /// How far the server is on its way out, and when that changes by itself.
-    pub fn phase(&self, now: Now) -> (Phase, Option<std::time::Instant>) {
+    pub fn phase(&self, now: Now) -> (Phase, Option<Instant>) {
         self.stop.phase(self.grace, now.instant)
     }
 

@@ -16,8 +16,8 @@ pub const SCRATCH: usize = 256 << 10;
 /// Buffers kept for later: one is lent, the others were out with jobs.
 const SPARE: usize = 8;
 
-/// After so many received bytes or jobs the others get their turn.
-const TURN_BYTES: usize = 1 << 20;
+/// After so many bytes in or out, or so many jobs, the others get their turn.
+const TURN_BYTES: u64 = 1 << 20;
 const TURN_JOBS: usize = 256;
 
 /// Why a connection gets its turn.
@@ -132,9 +132,9 @@ fn run(
             Need::Read { .. } if !ready.readable => return Turn::Read,
             Need::Read { .. } if bytes >= TURN_BYTES => return Turn::Again,
             Need::Read { .. } => match zerocopy::receive(&socket, session, now) {
-                Ok(Received::Full) => bytes += SCRATCH,
+                Ok(Received::Full) => bytes += SCRATCH as u64,
                 Ok(Received::Some(count)) => {
-                    bytes += count;
+                    bytes += count as u64;
                     ready.readable = ready.hung_up;
                 }
                 Ok(Received::WouldBlock) => ready.readable = false,
@@ -143,7 +143,7 @@ fn run(
             },
             Need::Write if !ready.writable => return Turn::Write,
             Need::Write => match zerocopy::send(&socket, session, output, now) {
-                Ok(Sent::All) => {}
+                Ok(Sent::All(count)) => bytes += count,
                 Ok(Sent::WouldBlock) => ready.writable = false,
                 Ok(Sent::Turn) => return Turn::Again,
                 Err(_) => return Turn::Close,
@@ -152,7 +152,7 @@ fn run(
             Need::Work(job) => {
                 session.done(job.run(), now);
                 jobs += 1;
-                if jobs >= TURN_JOBS {
+                if jobs >= TURN_JOBS || bytes >= TURN_BYTES {
                     return Turn::Again;
                 }
             }

@@ -35,8 +35,8 @@ pub enum Received {
 /// What [`send`] met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// Everything is out.
-    All,
+    /// Everything is out, so many bytes.
+    All(u64),
     /// The socket is full.
     WouldBlock,
     /// There is more to send, but others have waited long enough.
@@ -79,7 +79,7 @@ pub fn send(
     let mut total = 0;
     loop {
         match send_once(socket.as_fd(), session, memory, TURN - total) {
-            Ok(None) => return Ok(Sent::All),
+            Ok(None) => return Ok(Sent::All(total)),
             Ok(Some(count)) => {
                 session.sent(count, now);
                 total += count;

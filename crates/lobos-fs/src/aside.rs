@@ -14,8 +14,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::meta::Stamp;
-use crate::sidecar::{self, Owner};
-use crate::{error, key, object};
+use crate::{error, key, object, sidecar};
 
 /// The folder of all of them.
 pub(crate) const FOLDER: &str = ".lobos/aside";
@@ -97,17 +96,13 @@ pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
         Err(e) if error::is_missing(e) => return Ok(()),
         Err(e) => return Err(error::write(e)),
     };
-    let inode = match statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Stamp::of(&stat).inode,
+    let old = sidecar::Old::hold(bucket, opened.as_fd(), name, key::split(key).1);
+    match unlinkat(&opened, name, AtFlags::empty()) {
+        Ok(()) => {}
         Err(e) if error::is_missing(e) => return Ok(()),
         Err(e) => return Err(error::write(e)),
-    };
-    match unlinkat(&opened, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(e) => return Err(error::write(e)),
     }
-    // What is left of it is only waste.
-    let _ = sidecar::forget(bucket, Owner { inode, name: key::split(key).1 });
+    old.forget();
     if bucket.is_durable() {
         error::sync(opened.as_fd()).map_err(error::write)?;
     }
@@ -166,4 +161,34 @@ fn unescape(escaped: &str) -> Option<String> {
     }
     key.push_str(rest);
     Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        // A path tells its key, no name in it is too long or special, and no two keys share one.
+        let mut paths = std::collections::HashSet::new();
+        let units = ["/", "%", "a", "ü", "/.", "%2F", "k", "d/"];
+        let mut keys: Vec<String> = units.iter().map(|unit| (*unit).into()).collect();
+        keys.extend(units.iter().flat_map(|unit| (1..=60).map(|n| unit.repeat(n * 5))));
+        keys.extend((110..130).map(|n| format!("{}.", "x".repeat(n))));
+        keys.extend((110..130).map(|n| format!("{}/..", "x".repeat(n))));
+        for key in &keys {
+            let path = path(key);
+            let names: Vec<&str> = path.strip_prefix(".lobos/aside/").unwrap().split('/').collect();
+            assert!(names.iter().all(|name| (2..=PIECE + 1).contains(&name.len())), "{path}");
+            let (last, folders) = names.split_last().unwrap();
+            assert!(last.starts_with('k') && folders.iter().all(|name| name.starts_with('d')));
+            let pieces: String = names.iter().map(|name| &name[1..]).collect();
+            assert_eq!(unescape(&pieces).as_deref(), Some(key.as_str()));
+            paths.insert(path);
+        }
+        assert_eq!(paths.len(), keys.len());
+        for bad in ["%", "%2", "%2f", "a%41", "%ü"] {
+            assert_eq!(unescape(bad), None);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use lobos_proto::BucketName;
+use lobos_proto::{BucketName, Code, Error};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
@@ -50,6 +50,19 @@ impl Bucket {
 
     fn id(&self) -> Option<(u64, u64)> {
         rustix::fs::fstat(self.dir()).ok().map(|stat| (stat.st_dev, stat.st_ino))
+    }
+
+    /// Whether its folder was removed since it was opened.
+    pub(crate) fn is_gone(&self) -> bool {
+        rustix::fs::fstat(self.dir()).is_ok_and(|stat| stat.st_nlink == 0)
+    }
+
+    /// A change in it that failed.
+    pub(crate) fn failed(&self, errno: Errno) -> Error {
+        if matches!(errno, Errno::NOENT | Errno::PERM) && self.is_gone() {
+            return Error::new(Code::NoSuchBucket).bucket(self.name.as_str());
+        }
+        error::write(errno)
     }
 
     /// Its name.
@@ -146,7 +159,11 @@ fn open_with(
     flags: OFlags,
     resolve: ResolveFlags,
 ) -> Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let mut flags = flags | OFlags::CLOEXEC;
+    // openat2 refuses what O_PATH would ignore.
+    if !flags.contains(OFlags::PATH) {
+        flags |= OFlags::NOCTTY;
+    }
     let makes = flags.contains(OFlags::TMPFILE) || flags.contains(OFlags::CREATE);
     let mode = Mode::from_raw_mode(if makes { 0o666 } else { 0 });
     let mut last = Errno::AGAIN;

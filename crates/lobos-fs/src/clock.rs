@@ -16,3 +16,21 @@ pub(crate) fn next() -> u64 {
     let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).unwrap_or(now);
     now.max(last.saturating_add(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn increasing() {
+        // Each call gives a later time, in every thread.
+        let mut times: Vec<u64> = std::thread::scope(|scope| {
+            let run = || (0..10_000).map(|_| next()).collect::<Vec<_>>();
+            let threads = [scope.spawn(run), scope.spawn(run)];
+            threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
+        });
+        times.sort_unstable();
+        times.dedup();
+        assert_eq!(times.len(), 20_000);
+    }
+}

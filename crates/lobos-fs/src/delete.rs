@@ -8,8 +8,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
-use crate::sidecar::{self, Owner};
-use crate::{aside, error, folder, object};
+use crate::{aside, error, folder, object, sidecar};
 
 /// Removes the object, if there is one.
 pub(crate) fn delete(bucket: &Bucket, key: &Key) -> Result<(), Error> {
@@ -18,7 +17,7 @@ pub(crate) fn delete(bucket: &Bucket, key: &Key) -> Result<(), Error> {
     // First, so that it does not show where the file is gone.
     aside::remove(bucket, key)?;
     match key::place(key) {
-        Place::File(path) => delete_file(bucket, path).map_err(error::write),
+        Place::File(path) => delete_file(bucket, path).map_err(|e| bucket.failed(e)),
         Place::Folder(path) => {
             folder::unmark(bucket, path)?;
             folder::prune(bucket, path);
@@ -36,18 +35,15 @@ fn delete_file(bucket: &Bucket, path: &str) -> Result<(), Errno> {
         Err(e) if error::is_missing(e) => return Ok(()),
         Err(e) => return Err(e),
     };
-    let inode = match object::inode_of_object(bucket, &folder, path) {
-        Ok(Some(inode)) => inode,
-        Ok(None) => return Ok(()),
-        Err(e) if error::is_missing(e) => return Ok(()),
-        Err(e) => return Err(e),
-    };
+    if !object::is_object(bucket, &folder, path)? {
+        return Ok(());
+    }
+    let old = sidecar::Old::hold(bucket, folder.as_fd(), name, name);
     match unlinkat(&folder, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
         Err(e) => return Err(e),
     }
-    // What is left of it is only waste.
-    let _ = sidecar::forget(bucket, Owner { inode, name });
+    old.forget();
     if bucket.is_durable() {
         error::sync(folder.as_fd())?;
     }

@@ -42,7 +42,6 @@ pub(crate) fn is_missing(errno: Errno) -> bool {
             | Errno::NAMETOOLONG
             | Errno::NXIO
             | Errno::NODEV
-            | Errno::INVAL
             | Errno::ILSEQ
     )
 }
@@ -81,4 +80,29 @@ pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errn
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes() {
+        // What the disk can do to a write has an S3 error of its own, and the cause is kept.
+        for (errno, code) in [
+            (Errno::NOSPC, Code::StorageFull),
+            (Errno::DQUOT, Code::StorageFull),
+            (Errno::MFILE, Code::SlowDown),
+            (Errno::NFILE, Code::SlowDown),
+            (Errno::ROFS, Code::AccessDenied),
+            (Errno::ACCESS, Code::AccessDenied),
+            (Errno::PERM, Code::AccessDenied),
+            (Errno::NAMETOOLONG, Code::KeyTooLongError),
+            (Errno::IO, Code::InternalError),
+        ] {
+            let error = write(errno);
+            assert_eq!(error.code(), code);
+            assert!(error.to_string().contains("os error"), "{error}");
+        }
+    }
 }

@@ -46,7 +46,7 @@ pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Object>, Erro
 /// time is that of the PUT and not that of the last change inside.
 fn mark(bucket: &Bucket, fd: BorrowedFd<'_>, path: &str) -> Option<(Meta, Stamp, ETag)> {
     let owner = owner(bucket, fd)?;
-    let meta = sidecar::read(bucket, fd, owner)?;
+    let meta = sidecar::read(bucket, fd, owner).ok()??;
     if meta.key.as_deref().is_some_and(|k| k.strip_suffix('/') != Some(path)) {
         return None;
     }
@@ -69,17 +69,16 @@ fn owner(bucket: &Bucket, fd: BorrowedFd<'_>) -> Option<Owner<'static>> {
 
 /// Makes the folder `path` with its parents where they are missing, and marks it as the object
 /// `path/`. `None` if that cannot be, since something else has such a name.
-pub(crate) fn put(
-    bucket: &Bucket,
-    path: &str,
-    meta: &mut Meta,
-) -> Result<Option<Stamp>, Error> {
+pub(crate) fn put(bucket: &Bucket, path: &str, meta: &mut Meta) -> Result<Option<Stamp>, Error> {
     for _ in 0..crate::publish::TRIES {
         match make(bucket, path) {
             Ok(()) => {}
+            // Removed again by a DELETE that pruned it.
+            Err(Obstacle::Failed(Errno::NOENT)) if !bucket.is_gone() => continue,
             Err(Obstacle::NotFolder) => return Ok(None),
-            Err(Obstacle::Failed(e)) => return Err(error::write(e)),
+            Err(Obstacle::Failed(e)) => return Err(bucket.failed(e)),
         }
+        let _locked = bucket.shared().locks.folders();
         let fd = match bucket.folder(path) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => continue,
@@ -91,7 +90,7 @@ pub(crate) fn put(
         meta.stamp = Some(stamp);
         let owner = Owner { inode, name: "" };
         sidecar::write(bucket, fd.as_fd(), owner, &format!("{path}/"), meta)?;
-        // A DELETE may have removed the folder since it was opened.
+        // Another process may have removed the folder since it was opened.
         if fstat(&fd).map_err(error::write)?.st_nlink > 0 {
             if bucket.is_durable() {
                 error::sync(fd.as_fd()).map_err(error::write)?;
@@ -192,7 +191,11 @@ pub(crate) fn prune(bucket: &Bucket, path: &str) {
         }
         let (parent, name) = key::split(path);
         let Ok(holder) = bucket.folder(parent) else { return };
-        if unlinkat(&holder, name, AtFlags::REMOVEDIR).is_err() {
+        let locked = bucket.shared().locks.folders();
+        let goes = may_go(bucket, folder.as_fd(), path)
+            && unlinkat(&holder, name, AtFlags::REMOVEDIR).is_ok();
+        drop(locked);
+        if !goes {
             return;
         }
         if bucket.is_durable() && error::sync(holder.as_fd()).is_err() {

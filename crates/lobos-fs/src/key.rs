@@ -59,3 +59,34 @@ fn is_name(segment: &str) -> bool {
 fn is_ours_at_root(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(OURS.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        // A key is a path if and only if each of its segments can be a name that is not ours.
+        let fits = "x".repeat(255);
+        let long = "x".repeat(256);
+        for file in ["a", "a/b", ".x", "...", "d/.lobos", ".lobosx", &fits, "a.lobos-tmp-"] {
+            assert_eq!(place(file), Place::File(file));
+            assert_eq!(place(&format!("{file}/")), Place::Folder(file));
+        }
+        for aside in ["/", "//", "/a", "a//", "a//b", ".lobos", ".lobos/", ".LoBoS/x", &long] {
+            assert_eq!(place(aside), Place::Aside, "{aside}");
+        }
+        for aside in [".lobos-tmp-1", "a/.lobos-tmp-/b", "a/.lobos-tmp-1/"] {
+            assert_eq!(place(aside), Place::Aside, "{aside}");
+        }
+        assert_eq!(split("a/b/c"), ("a/b", "c"));
+        assert_eq!(split("c"), ("", "c"));
+    }
+
+    #[test]
+    fn hashes() {
+        // The hash is the published FNV-1a, since names on disk are made of it.
+        assert_eq!(hash(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}

@@ -18,12 +18,15 @@ const FILES: u64 = 64;
 
 const FOLDER: &str = ".lobos/lock";
 
-/// One lock for all keys with the same hash.
-pub(crate) struct Locks([Mutex<()>; STRIPES]);
+/// One lock for all keys with the same hash, and one for what becomes of folders.
+pub(crate) struct Locks {
+    keys: [Mutex<()>; STRIPES],
+    folders: Mutex<()>,
+}
 
 impl Locks {
     pub(crate) fn new() -> Self {
-        Self([const { Mutex::new(()) }; STRIPES])
+        Self { keys: [const { Mutex::new(()) }; STRIPES], folders: Mutex::new(()) }
     }
 
     /// Held while a key is looked at and changed. The work is a few system calls.
@@ -31,7 +34,13 @@ impl Locks {
         let hash = key::hash(key.as_bytes()) ^ key::hash(bucket.name().as_str().as_bytes());
         let stripe = usize::try_from((hash ^ (hash >> 32)) % STRIPES as u64).unwrap_or(0);
         // Nothing is behind the lock that a panic could have left half done.
-        self.0[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while a folder gets its mark, or is seen to have none and removed: an empty folder is
+    /// removed only if nobody is about to make it an object. Taken after the lock of a key.
+    pub(crate) fn folders(&self) -> MutexGuard<'_, ()> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -268,3 +268,90 @@ fn number(algorithm: Algorithm) -> u8 {
 fn algorithm_of(wanted: u8) -> Option<Algorithm> {
     Algorithm::ALL.into_iter().find(|a| number(*a) == wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Meta {
+        let text = |text: &str| Some(text.to_owned());
+        Meta {
+            stamp: Some(Stamp { mtime: 1, size: u64::MAX, inode: 3 }),
+            md5: Some(lobos_digest::digest(Algorithm::Md5, b"a")),
+            etag: ETag::new("abc-2"),
+            checksums: Algorithm::ALL.map(|a| lobos_digest::digest(a, b"a")).to_vec(),
+            said: Metadata {
+                content_type: text("a/b"),
+                cache_control: text(""),
+                content_disposition: text("ü"),
+                content_encoding: text("gzip"),
+                content_language: text("de"),
+                expires: text("never"),
+                website_redirect: text("/x"),
+                user: vec![("a".into(), "1".into()), (String::new(), "ü".repeat(1000))],
+            },
+            key: text("a//b"),
+            elsewhere: true,
+        }
+    }
+
+    #[test]
+    fn round_trip() {
+        // Everything that is packed comes back.
+        for meta in [full(), Meta::default()] {
+            assert_eq!(Meta::unpack(&meta.pack().unwrap()), Some(meta));
+        }
+    }
+
+    #[test]
+    fn nonsense() {
+        // Bytes that are cut, changed or foreign are never a panic, and cut ones no metadata.
+        let bytes = full().pack().unwrap();
+        let whole = Meta::unpack(&bytes);
+        for cut in 0..bytes.len() {
+            assert_ne!(Meta::unpack(&bytes[..cut]), whole);
+        }
+        for at in 0..bytes.len() {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                let _ = Meta::unpack(&changed);
+            }
+        }
+        assert_eq!(Meta::unpack(b""), None);
+        assert_eq!(Meta::unpack(b"\x02"), None);
+    }
+
+    #[test]
+    fn newer() {
+        // A field, or a digest, that this version does not know is passed over.
+        let mut bytes = Meta { etag: ETag::new("a"), ..Meta::default() }.pack().unwrap();
+        bytes.extend_from_slice(&[200, 2, 0, 7, 7]);
+        bytes.extend_from_slice(&[CHECKSUM, 2, 0, 99, 7]);
+        assert_eq!(Meta::unpack(&bytes).unwrap().etag, ETag::new("a"));
+    }
+
+    #[test]
+    fn too_large() {
+        // A field that its length cannot tell is refused.
+        let mut meta = full();
+        meta.said.expires = Some("x".repeat(65_536));
+        assert_eq!(meta.pack().unwrap_err().code(), Code::MetadataTooLarge);
+    }
+
+    #[test]
+    fn validity() {
+        // What was said of other bytes says nothing of these.
+        let meta = full();
+        let stamp = meta.stamp.unwrap();
+        assert_eq!(meta.etag_of(&stamp), ETag::new("abc-2"));
+        assert_eq!(meta.checksums_of(&stamp).len(), 10);
+        for other in
+            [Stamp { mtime: 2, ..stamp }, Stamp { size: 2, ..stamp }, Stamp { inode: 2, ..stamp }]
+        {
+            assert_eq!(meta.etag_of(&other), None);
+            assert_eq!(meta.checksums_of(&other), []);
+            assert_ne!(other.etag(), stamp.etag());
+        }
+    }
+}

@@ -19,3 +19,41 @@ pub(crate) fn guess(key: &str) -> &'static str {
         _ => mime_guess::from_ext(extension).first_raw().unwrap_or(UNKNOWN),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses() {
+        // The types that browsers and data tools need are known; a dot alone makes no extension.
+        for (name, guessed) in [
+            ("a/b.html", "text/html"),
+            ("b.CSS", "text/css"),
+            ("x.js", "text/javascript"),
+            ("x.json", "application/json"),
+            ("x.png", "image/png"),
+            ("x.JPG", "image/jpeg"),
+            ("x.webp", "image/webp"),
+            ("x.avif", "image/avif"),
+            ("x.svg", "image/svg+xml"),
+            ("x.mp4", "video/mp4"),
+            ("x.wasm", "application/wasm"),
+            ("x.pdf", "application/pdf"),
+            ("x.txt", "text/plain"),
+            ("x.csv", "text/csv"),
+            ("x.tar.gz", "application/gzip"),
+            ("x.woff2", "font/woff2"),
+            ("x.parquet", "application/vnd.apache.parquet"),
+            ("x.ts", "text/x-typescript"),
+            ("x.safetensors", UNKNOWN),
+            ("html", UNKNOWN),
+            (".html", UNKNOWN),
+            ("a.html/b", UNKNOWN),
+            ("a.html/", UNKNOWN),
+            ("", UNKNOWN),
+        ] {
+            assert_eq!(guess(name), guessed, "{name}");
+        }
+    }
+}

@@ -7,14 +7,14 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
-use lobos_proto::{ETag, Error, Key, ObjectInfo, Source};
+use lobos_proto::{Code, ETag, Error, Key, ObjectInfo, Source};
 use rustix::fs::{AtFlags, FileType, OFlags, Statx, fstat, statat};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
-use crate::sidecar::{self, Owner};
+use crate::sidecar::{self, Gone, Owner};
 use crate::{aside, error, folder, mime, warn};
 
 /// An object, opened: what is known of it and its bytes belong together whatever happens to the
@@ -45,31 +45,42 @@ impl Source for Empty {
     }
 }
 
+/// How often an object may be replaced while it is looked at.
+const TRIES: usize = 64;
+
 /// Opens the object with this key; `None` if there is none.
 pub(crate) fn find(bucket: &Bucket, key: &Key) -> Result<Option<Object>, Error> {
-    let key = key.as_str();
+    for _ in 0..TRIES {
+        if let Ok(found) = try_find(bucket, key.as_str())? {
+            return Ok(found);
+        }
+    }
+    Err(Error::new(Code::SlowDown).cause("the object is replaced all the time"))
+}
+
+fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Object>, Gone>, Error> {
     let found = match key::place(key) {
         Place::File(path) => open_file(bucket, path)?,
         Place::Folder(path) => {
             if let Some(object) = folder::object(bucket, path)? {
-                return Ok(Some(object));
+                return Ok(Ok(Some(object)));
             }
             None
         }
         Place::Aside => None,
     };
     if let Some((file, stamp)) = found {
-        return Ok(Some(with_info(bucket, file, &stamp, key)));
+        return Ok(with_info(bucket, file, &stamp, key).map(Some));
     }
-    // The opening of something with our own name cannot meet a link or a FIFO of others.
+    // In our own folder nobody puts links or FIFOs.
     let path = aside::path(key);
     let file = match bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
         Ok(fd) => fd,
-        Err(e) if error::is_missing(e) => return Ok(None),
+        Err(e) if error::is_missing(e) => return Ok(Ok(None)),
         Err(e) => return Err(error::read(e)),
     };
-    let Some(stamp) = stamp_of_file(file.as_fd())? else { return Ok(None) };
-    Ok(Some(with_info(bucket, File::from(file), &stamp, key)))
+    let Some(stamp) = stamp_of_file(file.as_fd())? else { return Ok(Ok(None)) };
+    Ok(with_info(bucket, File::from(file), &stamp, key).map(Some))
 }
 
 /// Opens what `path` names if it is a regular file.
@@ -116,12 +127,12 @@ pub(crate) fn is_regular(mode: rustix::fs::RawMode) -> bool {
     FileType::from_raw_mode(mode) == FileType::RegularFile
 }
 
-fn with_info(bucket: &Bucket, file: File, stamp: &Stamp, key: &str) -> Object {
+fn with_info(bucket: &Bucket, file: File, stamp: &Stamp, key: &str) -> Result<Object, Gone> {
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
-    let meta = sidecar::read(bucket, file.as_fd(), owner).filter(|m| is_of(m, key));
+    let meta = sidecar::read(bucket, file.as_fd(), owner)?.filter(|m| is_of(m, key));
     let etag = etag(bucket, meta.as_ref(), stamp);
     let info = info(meta.unwrap_or_default(), stamp, etag, key);
-    Object { info, source: Box::new(FileSource(file)) }
+    Ok(Object { info, source: Box::new(FileSource(file)) })
 }
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.
@@ -184,7 +195,7 @@ pub(crate) fn etag_by_name(
         }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(folder, name, flags, rustix::fs::Mode::empty()).ok()?;
-        sidecar::read(bucket, fd.as_fd(), owner)
+        sidecar::read(bucket, fd.as_fd(), owner).ok()?
     });
     etag(bucket, meta.as_ref(), stamp)
 }
@@ -195,29 +206,19 @@ fn has_proc() -> bool {
     statat(rustix::fs::CWD, "/proc/self/fd", AtFlags::empty()).is_ok()
 }
 
-/// Whether `name` in `folder` is a file that is an object, also through a link; and its inode.
-pub(crate) fn inode_of_object(
-    bucket: &Bucket,
-    folder: &OwnedFd,
-    path: &str,
-) -> Result<Option<u64>, Errno> {
-    let name = key::split(path).1;
-    let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+/// Whether `path`, which is in `folder`, is a file that is an object, also through a link.
+pub(crate) fn is_object(bucket: &Bucket, folder: &OwnedFd, path: &str) -> Result<bool, Errno> {
+    let stat = match statat(folder, key::split(path).1, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
-        Err(Errno::NOENT) => return Ok(None),
+        Err(e) if error::is_missing(e) => return Ok(false),
         Err(e) => return Err(e),
     };
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(Some(Stamp::of(&stat).inode)),
-        FileType::Symlink => {
-            let fd = match bucket.open(path, OFlags::PATH) {
-                Ok(fd) => fd,
-                Err(e) if error::is_missing(e) => return Ok(None),
-                Err(e) => return Err(e),
-            };
-            let stat = fstat(&fd)?;
-            Ok(is_regular(stat.st_mode).then(|| Stamp::of(&stat).inode))
-        }
-        _ => Ok(None),
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+        return Ok(is_regular(stat.st_mode));
+    }
+    match bucket.open(path, OFlags::PATH) {
+        Ok(fd) => Ok(is_regular(fstat(&fd)?.st_mode)),
+        Err(e) if error::is_missing(e) => Ok(false),
+        Err(e) => Err(e),
     }
 }

@@ -52,7 +52,12 @@ impl From<Errno> for Obstacle {
 }
 
 /// Gives the file its time and its metadata, and the disk if that is wanted.
-pub(crate) fn seal(bucket: &Bucket, key: &Key, temp: Temp, mut meta: Meta) -> Result<Sealed, Error> {
+pub(crate) fn seal(
+    bucket: &Bucket,
+    key: &Key,
+    temp: Temp,
+    mut meta: Meta,
+) -> Result<Sealed, Error> {
     let now = clock::next();
     let secs = i64::try_from(now / 1_000_000_000).unwrap_or(i64::MAX);
     let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
@@ -61,9 +66,12 @@ pub(crate) fn seal(bucket: &Bucket, key: &Key, temp: Temp, mut meta: Meta) -> Re
     futimens(temp.file(), &times).map_err(error::write)?;
     // The file system may keep the time less exactly.
     let stamp = Stamp::of(&fstat(temp.file()).map_err(error::write)?);
-    if !meta.is_empty() {
+    let owner = Owner { inode: stamp.inode, name: key::split(key.as_str()).1 };
+    if meta.is_empty() {
+        // Somebody may have removed an object of this name and this inode.
+        sidecar::forget(bucket, owner).map_err(error::write)?;
+    } else {
         meta.stamp = Some(stamp);
-        let owner = Owner { inode: stamp.inode, name: key::split(key.as_str()).1 };
         sidecar::write(bucket, temp.file().as_fd(), owner, key.as_str(), &meta)?;
     }
     if bucket.is_durable() {
@@ -86,6 +94,7 @@ pub(crate) fn publish(
                 target.tidy(bucket, key.as_str())?;
                 return Ok(sealed.stamp);
             }
+            Err(Obstacle::NoFolder) if bucket.is_gone() => return Err(bucket.failed(Errno::NOENT)),
             Err(Obstacle::NoFolder) => match target.make_folder(bucket) {
                 // Gone again, by a DELETE that pruned it.
                 Ok(()) | Err(folder::Obstacle::Failed(Errno::NOENT)) => {}
@@ -184,10 +193,9 @@ impl Target {
             let failed = Error::new(Code::PreconditionFailed).condition("If-None-Match");
             return Err(Obstacle::Failed(failed.key(key.as_str())));
         }
+        let old = sidecar::Old::hold(bucket, folder, &self.name, key::split(key.as_str()).1);
         temp.replace(bucket, folder, &self.name).map_err(|e| Obstacle::of_landing(e, folder))?;
-        let owner = Owner { inode: Stamp::of(&stat).inode, name: key::split(key.as_str()).1 };
-        // What is left of the old object is only waste.
-        let _ = sidecar::forget(bucket, owner);
+        old.forget();
         Ok(())
     }
 

@@ -179,7 +179,8 @@ impl Roots {
         for entry in Dir::read_from(&root).map_err(error::read)? {
             let entry = entry.map_err(error::read)?;
             // Hidden ones and those that are not UTF-8 are no names of buckets.
-            if let Some(name) = entry.file_name().to_str().ok().and_then(|n| BucketName::new(n).ok())
+            if let Some(name) =
+                entry.file_name().to_str().ok().and_then(|n| BucketName::new(n).ok())
             {
                 names.push(name);
             }

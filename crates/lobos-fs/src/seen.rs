@@ -53,3 +53,25 @@ impl Seen {
         self.slots.get(index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table() {
+        // A key is known after it was added and until it is forgotten; the bucket is part of it.
+        let seen = Seen::new();
+        let (a, b) = (seen.mark("x", "y/z"), seen.mark("x/y", "z"));
+        assert!(!seen.has(a));
+        seen.add(a);
+        assert!(seen.has(a));
+        seen.forget(a);
+        assert!(!seen.has(a) && !seen.has(b));
+        for n in 0..100_000 {
+            let mark = seen.mark("x", &n.to_string());
+            seen.add(mark);
+            assert!(seen.has(mark));
+        }
+    }
+}

@@ -5,10 +5,12 @@
 //! before the object becomes visible and is never about the object that is replaced.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lobos_proto::Error;
-use rustix::fs::{AtFlags, OFlags, XattrFlags, fgetxattr, fsetxattr, getxattr};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, fstat, getxattr, openat,
+};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
@@ -32,14 +34,26 @@ pub(crate) struct Owner<'o> {
     pub(crate) name: &'o str,
 }
 
+/// The object was replaced or removed since it was opened, and its metadata with it.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
 /// Reads the metadata of an open file or folder; `None` if there is none that makes sense.
-pub(crate) fn read(bucket: &Bucket, fd: BorrowedFd<'_>, owner: Owner<'_>) -> Option<Meta> {
-    settle(bucket, owner, attribute(bucket, |buf| fgetxattr(fd, XATTR, buf)))
+pub(crate) fn read(
+    bucket: &Bucket,
+    fd: BorrowedFd<'_>,
+    owner: Owner<'_>,
+) -> Result<Option<Meta>, Gone> {
+    match settle(bucket, owner, attribute(bucket, |buf| fgetxattr(fd, XATTR, buf))) {
+        Err(NotBeside) if fstat(fd).is_ok_and(|stat| stat.st_nlink == 0) => Err(Gone),
+        found => Ok(found.unwrap_or_default()),
+    }
 }
 
 /// Reads the metadata of what `path` names.
 pub(crate) fn read_by_path(bucket: &Bucket, path: &[u8], owner: Owner<'_>) -> Option<Meta> {
-    settle(bucket, owner, attribute(bucket, |buf| getxattr(path, XATTR, buf)))
+    let attribute = attribute(bucket, |buf| getxattr(path, XATTR, buf));
+    settle(bucket, owner, attribute).unwrap_or_default()
 }
 
 /// Keeps `meta` with an open file or folder, before it is visible under the key.
@@ -77,7 +91,7 @@ pub(crate) fn remove(bucket: &Bucket, fd: BorrowedFd<'_>, owner: Owner<'_>) -> R
     forget(bucket, owner)
 }
 
-/// Removes what `.lobos/meta` has of an object that is gone.
+/// Removes what `.lobos/meta` has under the name of an open file or folder.
 pub(crate) fn forget(bucket: &Bucket, owner: Owner<'_>) -> Result<(), Errno> {
     let folder = match bucket.open_ours(FOLDER, OFlags::PATH | OFlags::DIRECTORY) {
         Ok(folder) => folder,
@@ -87,6 +101,33 @@ pub(crate) fn forget(bucket: &Bucket, owner: Owner<'_>) -> Result<(), Errno> {
     match rustix::fs::unlinkat(&folder, file_name(owner), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(e) => Err(e),
+    }
+}
+
+/// The metadata in `.lobos/meta` of an object that is about to go. The file is held open until it
+/// is removed: its inode number cannot be given to a new object before.
+pub(crate) struct Old(Option<(OwnedFd, OwnedFd, String)>);
+
+impl Old {
+    /// Of the file `name` in `folder`, whose key ends with `last`; one call if there is no
+    /// `.lobos/meta`.
+    pub(crate) fn hold(bucket: &Bucket, folder: BorrowedFd<'_>, name: &str, last: &str) -> Self {
+        let hold = || {
+            let metas = bucket.open_ours(FOLDER, OFlags::PATH | OFlags::DIRECTORY)?;
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = openat(folder, name, flags, Mode::empty())?;
+            let inode = fstat(&file)?.st_ino;
+            Ok::<_, Errno>((metas, file, file_name(Owner { inode, name: last })))
+        };
+        // What cannot be held is waste that stays.
+        Self(hold().ok())
+    }
+
+    /// The object is gone.
+    pub(crate) fn forget(self) {
+        if let Some((metas, _file, name)) = self.0 {
+            let _ = rustix::fs::unlinkat(metas, name, AtFlags::empty());
+        }
     }
 }
 
@@ -109,19 +150,23 @@ fn attribute(
     Ok(Meta::unpack(bytes))
 }
 
+/// It should be in `.lobos/meta`, and is not.
+struct NotBeside;
+
 /// Goes to `.lobos/meta` if the attribute says so or cannot be.
 fn settle(
     bucket: &Bucket,
     owner: Owner<'_>,
     attribute: Result<Option<Meta>, Errno>,
-) -> Option<Meta> {
+) -> Result<Option<Meta>, NotBeside> {
     match attribute {
-        Ok(Some(meta)) if meta.elsewhere => read_beside(bucket, owner),
-        Ok(meta) => meta,
-        Err(Errno::OPNOTSUPP) => read_beside(bucket, owner),
+        Ok(Some(meta)) if meta.elsewhere => {}
+        Ok(meta) => return Ok(meta),
+        Err(Errno::OPNOTSUPP) => {}
         // ENODATA, and whatever else keeps us from it: the bytes are served all the same.
-        Err(_) => None,
+        Err(_) => return Ok(None),
     }
+    read_beside(bucket, owner).map(Some).ok_or(NotBeside)
 }
 
 fn file_name(owner: Owner<'_>) -> String {

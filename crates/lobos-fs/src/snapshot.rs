@@ -135,7 +135,7 @@ impl Names {
         loop {
             match dir.next() {
                 None | Some(Err(Errno::NOENT)) => return Ok(false),
-                Some(Err(error)) => return Err(error.into()),
+                Some(Err(error)) => return Err(error),
                 Some(Ok(entry)) => self.take(folder, entry.file_name(), entry.file_type())?,
             }
             if dir.is_buffer_empty() {

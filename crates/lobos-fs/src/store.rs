@@ -4,6 +4,7 @@ use lobos_proto::op::{DeleteObjects, Deleted, Deletions, GetObject, PutObject};
 use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
 
 use crate::bucket::{Bucket, Shared};
+use crate::delete;
 use crate::list::Lister;
 use crate::locks::Locks;
 use crate::object::{self, Object};
@@ -12,7 +13,6 @@ use crate::roots::{Roots, Sure};
 use crate::scratch::Scratches;
 use crate::seen::Seen;
 use crate::upload::Upload;
-use crate::delete;
 
 /// Buckets that are directories, objects that are plain files.
 pub struct FsStore {
@@ -36,11 +36,7 @@ impl FsStore {
     /// # Errors
     /// As [`FsStore::open`].
     #[doc(hidden)]
-    pub fn open_with(
-        layout: Layout,
-        options: Options,
-        quirks: Quirks,
-    ) -> Result<Self, OpenError> {
+    pub fn open_with(layout: Layout, options: Options, quirks: Quirks) -> Result<Self, OpenError> {
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
         let shared = Shared { options, quirks, locks, seen, scratches };
         let durable = options.durability == Durability::Disk;

@@ -59,8 +59,9 @@ impl Temp {
             let here = if folder.is_empty() { "." } else { folder };
             match bucket.open(here, OFlags::TMPFILE | OFlags::RDWR) {
                 Ok(fd) => return Ok(Self { file: File::from(fd), name: None }),
-                // ENOTDIR: the key will be kept aside.
-                Err(Errno::NOENT | Errno::NOTDIR) if !folder.is_empty() => {
+                // ENOTDIR: the key will be kept aside. EPERM: ext4's word for a folder that is
+                // removed in this moment.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::PERM) if !folder.is_empty() => {
                     folder = key::split(folder).0;
                 }
                 Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => break,
@@ -102,7 +103,11 @@ impl Temp {
     }
 
     /// The same bytes in a new file on the mount of `folder`.
-    pub(crate) fn copy_to(&mut self, bucket: &Bucket, folder: BorrowedFd<'_>) -> std::io::Result<Self> {
+    pub(crate) fn copy_to(
+        &mut self,
+        bucket: &Bucket,
+        folder: BorrowedFd<'_>,
+    ) -> std::io::Result<Self> {
         let mut copy = Self::within(bucket, folder)?;
         self.file.seek(SeekFrom::Start(0))?;
         std::io::copy(&mut self.file, &mut copy.file)?;
@@ -157,11 +162,7 @@ impl Temp {
     }
 
     /// A temporary name in `.lobos`, or beside the target if that is on another mount.
-    fn name_for_rename(
-        &self,
-        bucket: &Bucket,
-        folder: BorrowedFd<'_>,
-    ) -> Result<Name, Errno> {
+    fn name_for_rename(&self, bucket: &Bucket, folder: BorrowedFd<'_>) -> Result<Name, Errno> {
         let name = format!("{TEMP}{}", bucket.shared().scratches.unique());
         for _ in 0..2 {
             if bucket.shared().quirks.no_scratch {
@@ -205,5 +206,32 @@ fn link(file: &File, folder: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
             Ok(())
         }
         done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways() {
+        // A file without a name gets one by either way, nothing is replaced, and a folder that is
+        // gone is ENOENT.
+        let dir = tempfile::tempdir().unwrap();
+        let folder = File::open(dir.path()).unwrap();
+        let open = || {
+            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+            File::from(openat(&folder, ".", flags, Mode::from_raw_mode(0o600)).unwrap())
+        };
+        for through_proc in [true, false] {
+            THROUGH_PROC.store(through_proc, Ordering::Relaxed);
+            let name = format!("{through_proc}");
+            link(&open(), folder.as_fd(), &name).unwrap();
+            assert_eq!(std::fs::read(dir.path().join(&name)).unwrap(), b"");
+            assert_eq!(link(&open(), folder.as_fd(), &name), Err(Errno::EXIST));
+        }
+        let last = open();
+        drop(dir);
+        assert_eq!(link(&last, folder.as_fd(), "a"), Err(Errno::NOENT));
     }
 }

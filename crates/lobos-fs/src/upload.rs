@@ -36,7 +36,7 @@ impl Upload {
             Place::Folder(_) | Place::Aside => Some(""),
         };
         let temp = temp.map(|folder| Temp::near(&bucket, folder)).transpose();
-        let temp = temp.map_err(error::write)?;
+        let temp = temp.map_err(|e| bucket.failed(e))?;
         let md5 = bucket.has_md5().then_some(Algorithm::Md5);
         let wanted = put.verify.iter().copied().chain(put.checksum).chain(md5);
         let hasher = Hasher::new(wanted);
@@ -60,7 +60,7 @@ impl Sink for Upload {
             return Ok(());
         }
         if self.temp.is_none() {
-            self.temp = Some(Temp::near(&self.bucket, "").map_err(error::write)?);
+            self.temp = Some(Temp::near(&self.bucket, "").map_err(|e| self.bucket.failed(e))?);
         }
         let Some(temp) = &self.temp else { return Err(Error::new(Code::InternalError)) };
         self.hasher.update(data);
@@ -88,7 +88,9 @@ impl Sink for Upload {
 
         let _locked = bucket.shared().locks.lock(bucket, key.as_str());
         let _alone = match put.conditions.matches {
-            Some(_) => Some(locks::between_processes(bucket, key.as_str()).map_err(error::write)?),
+            Some(_) => {
+                Some(locks::between_processes(bucket, key.as_str()).map_err(|e| bucket.failed(e))?)
+            }
             None => None,
         };
         if !put.conditions.is_empty() {
@@ -100,7 +102,7 @@ impl Sink for Upload {
                 Some(stamp) => stamp,
                 // A file has the name of the folder.
                 None => {
-                    let sealed = seal(Temp::near(bucket, "").map_err(error::write)?, meta)?;
+                    let sealed = seal(Temp::near(bucket, "").map_err(|e| bucket.failed(e))?, meta)?;
                     publish::publish(bucket, &key, put.conditions.absent, sealed)?
                 }
             },

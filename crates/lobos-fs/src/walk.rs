@@ -23,7 +23,7 @@ use crate::snapshot::{Buffer, Id, Kind, Snapshot, Snapshots};
 const BUFFER: usize = 64 * 1024;
 
 /// How many bytes of a folder are looked at for a file before it is read in order.
-const GLANCE: usize = 4 * 1024;
+const GLANCE: usize = 512;
 
 /// So many folders of the path are kept open; those above are opened again when it comes to them.
 const OPEN_MAX: usize = 16;

@@ -26,9 +26,19 @@ pub(crate) async fn serve(
     let mut alarm = Alarm { sleep: pin!(sleep_until(Instant::now().into())), armed: None };
     let mut wake = Wake::Ready;
     loop {
-        let interest = match local.turn(&socket, &mut session, &mut ready, wake) {
-            Turn::Read => Interest::READABLE,
-            Turn::Write => Interest::WRITABLE,
+        let before = ready;
+        let turn = local.turn(&socket, &mut session, &mut ready, wake);
+        // The runtime has to hear what the calls met, before the next await: its own view is as
+        // old as the last one, and newer events are still with the kernel, so none is forgotten.
+        if before.readable && !ready.readable {
+            forget(&socket, Interest::READABLE);
+        }
+        if before.writable && !ready.writable {
+            forget(&socket, Interest::WRITABLE);
+        }
+        let reading = match turn {
+            Turn::Read => true,
+            Turn::Write => false,
             Turn::Again => {
                 yield_now().await;
                 wake = Wake::Ready;
@@ -41,28 +51,29 @@ pub(crate) async fn serve(
             }
             Turn::Wait | Turn::Close => return,
         };
-        // The runtime has to hear what the calls met. Its view is as old as the last await, and
-        // newer events are still with the kernel, so this forgets none.
-        let _ = socket.try_io(interest, || Err::<(), _>(io::Error::from(ErrorKind::WouldBlock)));
         wake = poll_fn(|context| {
             if let Poll::Ready(phase) = seat.poll_phase(context) {
                 return Poll::Ready(Wake::Stop(phase));
             }
-            let readable = interest.is_readable();
-            let event = if readable {
+            let event = if reading {
                 socket.poll_read_ready(context)
             } else {
                 socket.poll_write_ready(context)
             };
             if event.is_ready() {
-                ready.readable |= readable;
-                ready.writable |= !readable;
+                ready.readable |= reading;
+                ready.writable |= !reading;
                 return Poll::Ready(Wake::Ready);
             }
             alarm.poll(session.deadline(), context).map(|()| Wake::TimedOut)
         })
         .await;
     }
+}
+
+/// Tells the runtime that the socket is not ready any more.
+fn forget(socket: &TcpStream, interest: Interest) {
+    let _ = socket.try_io(interest, || Err::<(), _>(io::Error::from(ErrorKind::WouldBlock)));
 }
 
 /// A timer that is set again only when it must ring earlier. A deadline that moves away costs

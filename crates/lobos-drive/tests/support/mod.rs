@@ -1,6 +1,7 @@
 //! What the tests of all drivers share: a store, a client, and the suite itself.
 
-#![allow(dead_code, reason = "not every test file needs all of it")]
+#![allow(dead_code, unused_imports, reason = "not every test file needs all of it")]
+#![allow(unused_macros, reason = "not every test file needs all of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 pub(crate) mod client;

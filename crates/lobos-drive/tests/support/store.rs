@@ -113,7 +113,7 @@ impl Store for Memory {
             Request::GetObject(get) => {
                 let name = bucket_and_key(&get);
                 if name.ends_with("slow") {
-                    std::thread::sleep(Duration::from_millis(300));
+                    std::thread::sleep(Duration::from_millis(500));
                 }
                 let object = self.find(&name)?;
                 let response = get.respond(info(&object))?;

@@ -48,6 +48,13 @@ impl Running {
         Client::connect(self.address)
     }
 
+    /// One that waits long for its connections when it stops.
+    fn patient(serve: Serve, store: Memory) -> Self {
+        Self::start_with(serve, store, Config::default(), |server| {
+            server.grace = Grace { uploads: Duration::from_secs(8), all: Duration::from_secs(9) };
+        })
+    }
+
     /// Stops it and says how long that took.
     fn stop(mut self) -> Duration {
         let start = Instant::now();
@@ -250,11 +257,11 @@ pub(crate) fn heavy_jobs(serve: Serve) {
     thread::sleep(Duration::from_millis(20));
     let start = Instant::now();
     assert_eq!(server.client().get("/b/none").status, 404);
-    assert!(start.elapsed() < Duration::from_millis(200));
+    assert!(start.elapsed() < Duration::from_millis(450));
     for client in &mut slow {
         assert_eq!(client.answer(false).status, 200);
     }
-    assert!(start.elapsed() < Duration::from_millis(800), "they ran side by side");
+    assert!(start.elapsed() < Duration::from_millis(1400), "they ran side by side");
     server.stop();
 }
 
@@ -297,7 +304,7 @@ pub(crate) fn early_ends(serve: Serve) {
 
 /// Whoever says nothing for too long is closed; whoever is slow within the limits is not.
 pub(crate) fn patience(serve: Serve) {
-    let (idle, head) = (Duration::from_millis(400), Duration::from_millis(200));
+    let (idle, head) = (Duration::from_millis(800), Duration::from_millis(400));
     let patience = Patience { idle, head, ..Patience::default() };
     let config = Config { patience, ..Config::default() };
     let server = Running::start_with(serve, Memory::default(), config, |_| {});
@@ -305,28 +312,28 @@ pub(crate) fn patience(serve: Serve) {
     let mut client = server.client();
     assert!(client.rest().is_empty());
     let took = start.elapsed();
-    assert!(took >= idle && took < idle * 3, "{took:?}");
+    assert!(took >= idle && took < idle * 5, "{took:?}");
     let mut client = server.client();
-    for _ in 0..4 {
+    for _ in 0..6 {
         assert_eq!(client.get("/b/none").status, 404);
-        thread::sleep(idle / 2);
+        thread::sleep(idle / 4);
     }
     let start = Instant::now();
     client.send(b"GET /b/none HTT");
     client.rest();
-    assert!(start.elapsed() >= head && start.elapsed() < head * 3);
+    assert!(start.elapsed() >= head && start.elapsed() < head * 5);
     server.stop();
 }
 
 /// An idle server stops at once, and closes idle connections.
 pub(crate) fn stop_idle(serve: Serve) {
-    let server = Running::start(serve, Memory::default());
+    let server = Running::patient(serve, Memory::default());
     let mut clients = [server.client(), server.client(), server.client()];
     for client in &mut clients {
         assert_eq!(client.get("/b/none").status, 404);
     }
     let took = server.stop();
-    assert!(took < Duration::from_millis(250), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     for client in &mut clients {
         assert!(client.rest().is_empty());
     }
@@ -360,7 +367,10 @@ pub(crate) fn stop_stalled_upload(serve: Serve) {
         client.send(&pattern(100_000));
         settle(|| store.open_uploads() == 1);
         let took = server.stop();
-        assert!(took > Duration::from_millis(250) && took < Duration::from_secs(2), "{took:?}");
+        assert!(
+            took > Duration::from_millis(250) && took < Duration::from_millis(2500),
+            "{took:?}"
+        );
         assert_eq!((store.open_uploads(), store.get("b/k")), (0, None));
     }
 }
@@ -368,13 +378,13 @@ pub(crate) fn stop_stalled_upload(serve: Serve) {
 /// The second signal ends it at once, whatever runs.
 pub(crate) fn stop_twice(serve: Serve) {
     let store = Memory::default();
-    let server = Running::start(serve, store.clone());
+    let server = Running::patient(serve, store.clone());
     let mut client = server.client();
     client.send(request("PUT", "/b/k", "Content-Length: 400000\r\n").as_bytes());
     settle(|| store.open_uploads() == 1);
     server.stop.trigger();
     let took = server.stop();
-    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(store.open_uploads(), 0);
 }
 

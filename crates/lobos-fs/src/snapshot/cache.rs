@@ -18,8 +18,11 @@ use super::{Buffer, Names, Snapshot};
 /// Memory for snapshots, in bytes.
 const BUDGET: usize = 256 << 20;
 
-/// Folders with fewer names are read each time.
-const SMALL: usize = 256;
+/// Folders with fewer names are read each time: at this size both cost about the same.
+const SMALL: usize = 32;
+
+/// What it costs to keep a snapshot, beside itself, in bytes.
+const OVERHEAD: usize = 256;
 
 /// Linux stamps files with the time of the last clock tick, which is up to 10 ms old: two changes
 /// closer than that may leave the same time.
@@ -56,17 +59,11 @@ struct Built {
 
 impl Default for Snapshots {
     fn default() -> Self {
-        Self::with_budget(BUDGET)
+        Self { kept: Mutex::new(Kept::new(BUDGET)), gates: Mutex::default() }
     }
 }
 
 impl Snapshots {
-    fn with_budget(budget: usize) -> Self {
-        let kept =
-            Kept { budget, used: 0, uses: 0, entries: HashMap::new(), order: BTreeMap::new() };
-        Self { kept: Mutex::new(kept), gates: Mutex::default() }
-    }
-
     /// The names of a folder that was just opened: what it holds now, or held at some time since
     /// this was called.
     ///
@@ -159,6 +156,10 @@ struct Entry {
 }
 
 impl Kept {
+    fn new(budget: usize) -> Self {
+        Self { budget, used: 0, uses: 0, entries: HashMap::new(), order: BTreeMap::new() }
+    }
+
     fn find(&mut self, id: Id, stamp: Stamp) -> Option<Arc<Snapshot>> {
         let entry = self.entries.get_mut(&id)?;
         if entry.stamp != stamp {
@@ -178,11 +179,12 @@ impl Kept {
         let began = Timestamp::from(began).nanos;
         let tick = u64::try_from(TICK.as_nanos()).unwrap_or(u64::MAX);
         let settled = began > stamp.changed.nanos.saturating_add(tick);
-        if !settled || snapshot.bytes() > self.budget {
+        let cost = cost(snapshot);
+        if !settled || cost > self.budget {
             return;
         }
         self.uses += 1;
-        self.used += snapshot.bytes();
+        self.used += cost;
         self.order.insert(self.uses, id);
         let entry = Entry { stamp, snapshot: Arc::clone(snapshot), last_use: self.uses };
         self.entries.insert(id, entry);
@@ -196,9 +198,13 @@ impl Kept {
     fn remove(&mut self, id: Id) {
         if let Some(entry) = self.entries.remove(&id) {
             self.order.remove(&entry.last_use);
-            self.used -= entry.snapshot.bytes();
+            self.used -= cost(&entry.snapshot);
         }
     }
+}
+
+fn cost(snapshot: &Snapshot) -> usize {
+    snapshot.bytes() + OVERHEAD
 }
 
 impl Id {
@@ -221,4 +227,109 @@ fn look(folder: BorrowedFd<'_>) -> Result<(Id, Stamp), Errno> {
 /// A panic under one of these locks leaves nothing half-done that could do harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn id(inode: u64) -> Id {
+        Id { dev: (0, 0), inode }
+    }
+
+    fn stamp(nanos: u64) -> Stamp {
+        let time = Timestamp { nanos };
+        Stamp { modified: time, changed: time }
+    }
+
+    fn empty() -> Arc<Snapshot> {
+        Arc::new(Names::default().sort())
+    }
+
+    const START: SystemTime = SystemTime::UNIX_EPOCH;
+
+    #[test]
+    fn least_recently_used() {
+        // The budget holds, and what goes first is what was not asked for the longest.
+        let one = cost(&empty());
+        let mut kept = Kept::new(3 * one);
+        for inode in 1..=3 {
+            kept.put(id(inode), stamp(1), START + Duration::from_secs(1), &empty());
+        }
+        assert!(kept.find(id(1), stamp(1)).is_some());
+        kept.put(id(4), stamp(1), START + Duration::from_secs(1), &empty());
+        let there = |kept: &mut Kept, inode| kept.find(id(inode), stamp(1)).is_some();
+        assert_eq!([1, 2, 3, 4].map(|at| there(&mut kept, at)), [true, false, true, true]);
+        assert_eq!((kept.used, kept.entries.len(), kept.order.len()), (3 * one, 3, 3));
+        kept.budget = one - 1;
+        kept.put(id(5), stamp(1), START + Duration::from_secs(1), &empty());
+        assert!(!there(&mut kept, 5));
+    }
+
+    #[test]
+    fn truth() {
+        // A snapshot holds only while the times of the folder are the same, and is not kept at
+        // all if the next change might leave the same times.
+        let mut kept = Kept::new(1 << 20);
+        let changed = stamp(1_000_000_000);
+        let after = |millis: u64| START + Duration::from_millis(1000 + millis);
+        for (millis, keeps) in [(0, false), (20, false), (21, true), (5000, true)] {
+            kept.put(id(1), changed, after(millis), &empty());
+            assert_eq!(kept.find(id(1), changed).is_some(), keeps, "{millis} ms");
+        }
+        assert!(kept.find(id(1), stamp(1_000_000_001)).is_none());
+        assert!(kept.find(id(1), changed).is_none());
+        // Clocks may be wrong: a change in the future settles nothing.
+        kept.put(id(1), stamp(u64::MAX), after(0), &empty());
+        assert!(kept.entries.is_empty() && kept.order.is_empty() && kept.used == 0);
+    }
+
+    #[test]
+    fn sharing() {
+        // Who waits for a reading that began after the question takes it; who asks later reads.
+        let (gate, reads) = (Gate::default(), Cell::new(0));
+        let pass = |asked| {
+            let read = || {
+                reads.set(reads.get() + 1);
+                Ok(empty())
+            };
+            Snapshots::pass(&gate, asked, read).unwrap()
+        };
+        let asked = Instant::now();
+        let first = pass(asked);
+        assert!(Arc::ptr_eq(&first, &pass(asked)));
+        assert_eq!(reads.get(), 1);
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(!Arc::ptr_eq(&first, &pass(Instant::now())));
+        assert_eq!(reads.get(), 2);
+    }
+
+    #[test]
+    fn folders() {
+        // A large folder is read once until it changes, a small one each time; both are true.
+        let dir = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::default();
+        let mut buffer = Box::new_uninit_slice(4096);
+        for (count, keeps) in [(3_usize, false), (100, true), (1000, true)] {
+            let folder = dir.path().join(count.to_string());
+            std::fs::create_dir(&folder).unwrap();
+            for at in 0..count {
+                std::fs::write(folder.join(at.to_string()), "").unwrap();
+            }
+            let mut read = || {
+                let fd = std::fs::File::open(&folder).unwrap();
+                snapshots.read(fd.as_fd(), &mut buffer).unwrap().1
+            };
+            std::thread::sleep(2 * TICK);
+            let (first, second) = (read(), read());
+            assert_eq!(Arc::ptr_eq(&first, &second), keeps);
+            std::fs::write(folder.join("new"), "").unwrap();
+            let third = read();
+            assert_eq!([first.len(), second.len(), third.len()], [count, count, count + 1]);
+            assert!(lock(&snapshots.gates).is_empty());
+        }
+    }
 }

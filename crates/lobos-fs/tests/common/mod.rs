@@ -17,15 +17,15 @@ use lobos_proto::{
 };
 use tempfile::TempDir;
 
-pub const BUCKET: &str = "photos";
+pub(crate) const BUCKET: &str = "photos";
 
-pub struct Shop {
-    pub store: FsStore,
-    pub dir: TempDir,
+pub(crate) struct Shop {
+    pub(crate) store: FsStore,
+    pub(crate) dir: TempDir,
 }
 
 /// Every way around what a file system may lack.
-pub fn all_quirks() -> Vec<Quirks> {
+pub(crate) fn all_quirks() -> Vec<Quirks> {
     let mut all = Vec::new();
     for bits in 0..8_u8 {
         all.push(Quirks {
@@ -38,42 +38,42 @@ pub fn all_quirks() -> Vec<Quirks> {
 }
 
 impl Shop {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Options::default(), Quirks::default())
     }
 
-    pub fn with(options: Options, quirks: Quirks) -> Self {
+    pub(crate) fn with(options: Options, quirks: Quirks) -> Self {
         Self::over(tempfile::tempdir().unwrap(), options, quirks)
     }
 
-    pub fn over(dir: TempDir, options: Options, quirks: Quirks) -> Self {
+    pub(crate) fn over(dir: TempDir, options: Options, quirks: Quirks) -> Self {
         let layout = Layout::Dirs(vec![(BUCKET.into(), dir.path().into())]);
         Self { store: FsStore::open_with(layout, options, quirks).unwrap(), dir }
     }
 
     /// A second process over the same folder.
-    pub fn another(&self, options: Options) -> FsStore {
+    pub(crate) fn another(&self, options: Options) -> FsStore {
         let layout = Layout::Dirs(vec![(BUCKET.into(), self.dir.path().into())]);
         FsStore::open(layout, options).unwrap()
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
     }
 
-    pub fn put(&self, key: &str, body: &[u8]) -> Stored {
+    pub(crate) fn put(&self, key: &str, body: &[u8]) -> Stored {
         put(&self.store, key, body).unwrap_or_else(|e| panic!("PUT {key:?}: {e}"))
     }
 
-    pub fn get(&self, key: &str) -> Result<(ObjectResponse, Vec<u8>), Code> {
+    pub(crate) fn get(&self, key: &str) -> Result<(ObjectResponse, Vec<u8>), Code> {
         get(&self.store, key).map_err(|e| e.code())
     }
 
-    pub fn body(&self, key: &str) -> Vec<u8> {
+    pub(crate) fn body(&self, key: &str) -> Vec<u8> {
         self.get(key).unwrap_or_else(|e| panic!("GET {key:?}: {e:?}")).1
     }
 
-    pub fn head(&self, key: &str) -> Result<ObjectResponse, Code> {
+    pub(crate) fn head(&self, key: &str) -> Result<ObjectResponse, Code> {
         let head = Request::HeadObject(HeadObject(get_request(key)));
         match self.store.call(head).map_err(|e| e.code())? {
             Outcome::Done(Response::HeadObject(response)) => Ok(*response),
@@ -81,20 +81,20 @@ impl Shop {
         }
     }
 
-    pub fn delete(&self, key: &str) {
+    pub(crate) fn delete(&self, key: &str) {
         delete(&self.store, key).unwrap_or_else(|e| panic!("DELETE {key:?}: {e}"));
     }
 
-    pub fn page(&self) -> Page {
+    pub(crate) fn page(&self) -> Page {
         page(&self.store)
     }
 
-    pub fn keys(&self) -> Vec<String> {
+    pub(crate) fn keys(&self) -> Vec<String> {
         self.page().objects.into_iter().map(|object| object.key).collect()
     }
 
     /// Every path in the folder, sorted, ours too.
-    pub fn tree(&self) -> Vec<String> {
+    pub(crate) fn tree(&self) -> Vec<String> {
         let mut found = Vec::new();
         tree(self.dir.path(), "", &mut found);
         found.sort();
@@ -102,7 +102,7 @@ impl Shop {
     }
 
     /// Temporary files, wherever they are.
-    pub fn leftovers(&self) -> Vec<String> {
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         self.tree().into_iter().filter(|p| p.contains(".lobos-tmp-")).collect()
     }
 }
@@ -120,11 +120,11 @@ fn tree(dir: &Path, before: &str, found: &mut Vec<String>) {
     }
 }
 
-pub fn bucket() -> BucketName {
+pub(crate) fn bucket() -> BucketName {
     BucketName::new(BUCKET).unwrap()
 }
 
-pub fn put_request(key: &str) -> Box<PutObject> {
+pub(crate) fn put_request(key: &str) -> Box<PutObject> {
     Box::new(PutObject {
         bucket: bucket(),
         key: Key::new(key).unwrap(),
@@ -136,18 +136,18 @@ pub fn put_request(key: &str) -> Box<PutObject> {
     })
 }
 
-pub fn begin(store: &FsStore, put: Box<PutObject>) -> Result<Box<dyn Sink>, Error> {
+pub(crate) fn begin(store: &FsStore, put: Box<PutObject>) -> Result<Box<dyn Sink>, Error> {
     match store.call(Request::PutObject(put))? {
         Outcome::Receive(sink) => Ok(sink),
         _ => panic!("no sink"),
     }
 }
 
-pub fn send(store: &FsStore, put: Box<PutObject>, body: &[u8]) -> Result<Stored, Error> {
+pub(crate) fn send(store: &FsStore, put: Box<PutObject>, body: &[u8]) -> Result<Stored, Error> {
     send_expecting(store, put, body, &Expected::default())
 }
 
-pub fn send_expecting(
+pub(crate) fn send_expecting(
     store: &FsStore,
     put: Box<PutObject>,
     body: &[u8],
@@ -160,23 +160,28 @@ pub fn send_expecting(
     sink.commit(expected)
 }
 
-pub fn put(store: &FsStore, key: &str, body: &[u8]) -> Result<Stored, Error> {
+pub(crate) fn put(store: &FsStore, key: &str, body: &[u8]) -> Result<Stored, Error> {
     send(store, put_request(key), body)
 }
 
-pub fn put_if_absent(store: &FsStore, key: &str, body: &[u8]) -> Result<Stored, Error> {
+pub(crate) fn put_if_absent(store: &FsStore, key: &str, body: &[u8]) -> Result<Stored, Error> {
     let mut put = put_request(key);
     put.conditions.absent = true;
     send(store, put, body)
 }
 
-pub fn put_if_match(store: &FsStore, key: &str, tag: &str, body: &[u8]) -> Result<Stored, Error> {
+pub(crate) fn put_if_match(
+    store: &FsStore,
+    key: &str,
+    tag: &str,
+    body: &[u8],
+) -> Result<Stored, Error> {
     let mut put = put_request(key);
     put.conditions.matches = Some(Tags::parse(tag));
     send(store, put, body)
 }
 
-pub fn get_request(key: &str) -> GetObject {
+pub(crate) fn get_request(key: &str) -> GetObject {
     GetObject {
         bucket: bucket(),
         key: Key::new(key).unwrap(),
@@ -187,7 +192,7 @@ pub fn get_request(key: &str) -> GetObject {
     }
 }
 
-pub fn get(store: &FsStore, key: &str) -> Result<(ObjectResponse, Vec<u8>), Error> {
+pub(crate) fn get(store: &FsStore, key: &str) -> Result<(ObjectResponse, Vec<u8>), Error> {
     let Outcome::Send(Response::GetObject(response), source) =
         store.call(Request::GetObject(get_request(key)))?
     else {
@@ -204,12 +209,12 @@ pub fn get(store: &FsStore, key: &str) -> Result<(ObjectResponse, Vec<u8>), Erro
     Ok((*response, body))
 }
 
-pub fn delete(store: &FsStore, key: &str) -> Result<(), Error> {
+pub(crate) fn delete(store: &FsStore, key: &str) -> Result<(), Error> {
     let request = DeleteObject { bucket: bucket(), key: Key::new(key).unwrap() };
     store.call(Request::DeleteObject(request)).map(drop)
 }
 
-pub fn page(store: &FsStore) -> Page {
+pub(crate) fn page(store: &FsStore) -> Page {
     let version = ListingVersion::V2 { start_after: None, token: None, fetch_owner: false };
     let request = ListObjects {
         bucket: bucket(),
@@ -226,6 +231,6 @@ pub fn page(store: &FsStore) -> Page {
     }
 }
 
-pub fn md5(body: &[u8]) -> Digest {
+pub(crate) fn md5(body: &[u8]) -> Digest {
     digest(Algorithm::Md5, body)
 }

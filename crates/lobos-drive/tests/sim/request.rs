@@ -1,0 +1,316 @@
+//! The requests of the clients: their bytes, and what may become of them.
+
+use std::fmt::{self, Write};
+
+use lobos_proto::digest::{Algorithm, digest};
+
+use crate::framing::{Framing, chunked};
+use crate::rng::Rng;
+use crate::store::BUCKET;
+
+/// All keys that are ever written. One must be escaped in XML, one in a URL.
+pub(crate) const KEYS: [&str; 5] = ["a", "b", "dir/c", "e f+\u{fc}", "x&y"];
+
+/// The longest head.
+pub(crate) const HEAD: usize = 600;
+
+/// The largest object.
+pub(crate) const OBJECT: usize = 3000;
+
+/// What is dropped of a body to keep the connection.
+pub(crate) const DRAIN: usize = 500;
+
+/// Keys of the longest page of a listing.
+pub(crate) const MAX_KEYS: usize = 3;
+
+/// Keys of the longest DeleteObjects.
+pub(crate) const DELETE_KEYS: usize = 4;
+
+/// A condition of a PUT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Absent,
+    Matches(String),
+}
+
+/// The bytes of an object; traces have only how many.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Content(pub(crate) Vec<u8>);
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// What a request is about.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Put {
+        key: &'static str,
+        content: Content,
+        condition: Option<Condition>,
+    },
+    Get {
+        key: &'static str,
+        range: Option<(usize, Option<usize>)>,
+        unless: Option<String>,
+    },
+    Head {
+        key: &'static str,
+    },
+    Delete {
+        key: &'static str,
+    },
+    DeleteMany {
+        keys: Vec<&'static str>,
+        quiet: bool,
+    },
+    List {
+        prefix: &'static str,
+        after: &'static str,
+        most: usize,
+    },
+    /// Nothing that a store is asked.
+    Other,
+}
+
+/// What the server is to think of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing is wrong with it.
+    Fine,
+    /// An error, and nothing changes.
+    Refused,
+    /// An error that ends the connection, and nothing changes.
+    Broken,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) id: u32,
+    pub(crate) kind: Kind,
+    pub(crate) wire: Vec<u8>,
+    /// Bytes of the head.
+    pub(crate) head: usize,
+    /// Expect: 100-continue
+    pub(crate) expects: bool,
+    /// Connection: close
+    pub(crate) closes: bool,
+    pub(crate) fate: Fate,
+    /// The server may close even if it succeeds: what is left of the body may be too much.
+    pub(crate) may_close: bool,
+}
+
+/// A head under construction.
+struct Draft {
+    head: String,
+    body: Vec<u8>,
+    expects: bool,
+    closes: bool,
+}
+
+impl Draft {
+    fn new(method: &str, key: &str, query: &str, rng: &mut Rng) -> Self {
+        let mut head = format!("{method} /{BUCKET}/");
+        for byte in key.bytes() {
+            if byte.is_ascii_alphanumeric() || byte == b'/' {
+                head.push(char::from(byte));
+            } else {
+                let _ = write!(head, "%{byte:02X}");
+            }
+        }
+        let _ = write!(head, "{query} HTTP/1.1\r\nHost: localhost\r\n");
+        let closes = rng.chance(4);
+        if closes {
+            head.push_str("Connection: close\r\n");
+        }
+        Self { head, body: Vec::new(), expects: false, closes }
+    }
+
+    fn line(&mut self, name: &str, value: &str) {
+        let _ = write!(self.head, "{name}: {value}\r\n");
+    }
+
+    fn finish(self, id: u32, kind: Kind, fate: Fate) -> Plan {
+        let mut wire = self.head.into_bytes();
+        wire.extend_from_slice(b"\r\n");
+        let head = wire.len();
+        assert!(head < HEAD, "a head of {head} bytes");
+        wire.extend_from_slice(&self.body);
+        let may_close = self.closes;
+        let (expects, closes) = (self.expects, self.closes);
+        Plan { id, kind, wire, head, expects, closes, fate, may_close }
+    }
+}
+
+/// Any request. `tags` are entity tags that this client has seen.
+pub(crate) fn any(id: u32, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
+    let keys = if rng.chance(30) { &KEYS[..] } else { &KEYS[..3] };
+    let key = rng.pick(keys);
+    match rng.between(0, 99) {
+        0..=39 => put(id, key, tags, rng),
+        40..=64 => get(id, key, tags, rng),
+        65..=72 => {
+            let draft = Draft::new("HEAD", key, "", rng);
+            draft.finish(id, Kind::Head { key }, Fate::Fine)
+        }
+        73..=79 => {
+            let draft = Draft::new("DELETE", key, "", rng);
+            draft.finish(id, Kind::Delete { key }, Fate::Fine)
+        }
+        80..=86 => list(id, rng),
+        87..=92 => delete_many(id, rng),
+        _ => malformed(id, rng),
+    }
+}
+
+fn get(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
+    let mut draft = Draft::new("GET", key, "", rng);
+    let range = rng.chance(40).then(|| {
+        let most = rng.pick(&[0, 1, 900, 2 * OBJECT]);
+        let first = rng.between(0, most);
+        (first, rng.chance(70).then(|| first + rng.between(0, 900)))
+    });
+    if let Some((first, last)) = range {
+        let last = last.map(|last| last.to_string()).unwrap_or_default();
+        draft.line("Range", &format!("bytes={first}-{last}"));
+    }
+    let known = tags.iter().find(|(k, _)| *k == key);
+    let unless = known.filter(|_| rng.chance(30)).map(|(_, tag)| tag.clone());
+    if let Some(tag) = &unless {
+        draft.line("If-None-Match", tag);
+    }
+    // A body that means nothing.
+    if rng.chance(8) {
+        let dropped = rng.between(1, 3 * DRAIN);
+        draft.body = vec![b'\n'; dropped];
+        if rng.chance(30) {
+            draft.line("Transfer-Encoding", "chunked");
+            draft.body = chunked(&draft.body, None, "", rng);
+        } else {
+            draft.line("Content-Length", &dropped.to_string());
+        }
+    }
+    let mut plan = draft.finish(id, Kind::Get { key, range, unless }, Fate::Fine);
+    plan.may_close |= plan.wire.len() - plan.head > DRAIN;
+    plan
+}
+
+fn list(id: u32, rng: &mut Rng) -> Plan {
+    let prefix = rng.pick(&["", "", "dir/", "e"]);
+    let after = rng.pick(&["", "", "a", "c"]);
+    let most = rng.pick(&[1, 2, MAX_KEYS, 1000]);
+    let query = format!("?list-type=2&prefix={prefix}&start-after={after}&max-keys={most}");
+    let draft = Draft::new("GET", "", &query, rng);
+    draft.finish(id, Kind::List { prefix, after, most }, Fate::Fine)
+}
+
+fn delete_many(id: u32, rng: &mut Rng) -> Plan {
+    let mut draft = Draft::new("POST", "", "?delete", rng);
+    let count = rng.between(1, DELETE_KEYS + 1);
+    let keys: Vec<_> = (0..count).map(|_| rng.pick(&KEYS)).collect();
+    let quiet = rng.chance(30);
+    let mut fate = if count > DELETE_KEYS { Fate::Refused } else { Fate::Fine };
+    let mut xml = format!("<Delete><Quiet>{quiet}</Quiet>");
+    for key in &keys {
+        let _ = write!(xml, "<Object><Key>{}</Key></Object>", key.replace('&', "&amp;"));
+    }
+    xml.push_str(if rng.chance(5) { "<Delete>" } else { "</Delete>" });
+    if xml.ends_with("<Delete>") {
+        fate = Fate::Refused;
+    }
+    draft.expects = rng.chance(20);
+    let framing = Framing::any(xml.into_bytes(), rng);
+    if framing.fate != Fate::Fine {
+        fate = framing.fate;
+    }
+    finish_body(draft, framing, id, Kind::DeleteMany { keys, quiet }, fate)
+}
+
+fn put(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
+    let content = rng.content(OBJECT - 1);
+    let query = if rng.chance(4) { "?acl" } else { "" };
+    let mut fate = if query.is_empty() { Fate::Fine } else { Fate::Refused };
+    let mut draft = Draft::new("PUT", key, query, rng);
+    draft.line("x-amz-meta-id", &id.to_string());
+    let known: Vec<_> = tags.iter().filter(|(k, _)| *k == key).collect();
+    let condition = match rng.between(0, 9) {
+        0 | 1 => Some(Condition::Absent),
+        2 | 3 => known.last().map(|(_, tag)| Condition::Matches(tag.clone())),
+        _ => None,
+    };
+    match &condition {
+        Some(Condition::Absent) => draft.line("If-None-Match", "*"),
+        Some(Condition::Matches(tag)) => draft.line("If-Match", tag),
+        None => {}
+    }
+    draft.expects = rng.chance(20);
+    if rng.chance(4) {
+        // Too large, said beforehand or not.
+        let content = vec![b'x'; OBJECT + rng.between(1, 1500)];
+        let framing = Framing::plain(content, rng);
+        let kind = Kind::Put { key, content: Content(Vec::new()), condition };
+        let broken = framing.fate == Fate::Broken;
+        let fate = if broken { Fate::Broken } else { Fate::Refused };
+        return finish_body(draft, framing, id, kind, fate);
+    }
+    let framing = Framing::any(content.clone(), rng);
+    if fate == Fate::Fine || framing.fate == Fate::Broken {
+        fate = framing.fate;
+    }
+    let content = Content(content);
+    finish_body(draft, framing, id, Kind::Put { key, content, condition }, fate)
+}
+
+fn finish_body(mut draft: Draft, framing: Framing, id: u32, kind: Kind, fate: Fate) -> Plan {
+    if draft.expects {
+        draft.line("Expect", "100-continue");
+    }
+    for (name, value) in &framing.headers {
+        draft.line(name, value);
+    }
+    draft.body = framing.wire;
+    draft.finish(id, kind, fate)
+}
+
+fn malformed(id: u32, rng: &mut Rng) -> Plan {
+    let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(700));
+    let digest = digest(Algorithm::Md5, b"other").to_base64();
+    let wrong = format!("PUT /{BUCKET}/a HTTP/1.1\r\nHost: h\r\nContent-MD5: {digest}\r\n\r\n");
+    let (text, fate) = match rng.between(0, 13) {
+        0 => ("GET / HTTP/1.1\nHost: localhost\r\n\r\n", Fate::Broken),
+        1 => ("HELLO\r\n\r\n", Fate::Broken),
+        2 => (
+            "PUT /sim/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\
+             Content-Length: 3\r\n\r\nabc",
+            Fate::Broken,
+        ),
+        3 => (
+            "PUT /sim/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\
+             Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            Fate::Broken,
+        ),
+        4 => ("GET /sim/a HTTP/1.1\r\n\r\n", Fate::Broken),
+        5 => (long.as_str(), Fate::Broken),
+        6 => ("GET /sim/a HTTP/2.0\r\nHost: localhost\r\n\r\n", Fate::Broken),
+        7 => ("GET /sim/a HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n", Fate::Broken),
+        8 => ("GET /sim/../a HTTP/1.1\r\nHost: localhost\r\n\r\n", Fate::Refused),
+        9 => ("GET /sim/a HTTP/1.1\r\nHost: evil.example\r\n\r\n", Fate::Refused),
+        10 => ("PUT /sim/a HTTP/1.1\r\nHost: localhost\r\n\r\n", Fate::Refused),
+        11 => ("BREW /sim/a HTTP/1.1\r\nHost: localhost\r\n\r\n", Fate::Refused),
+        12 => (wrong.as_str(), Fate::Refused),
+        _ => (
+            "POST /sim/?delete HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n",
+            Fate::Broken,
+        ),
+    };
+    let mut wire = text.as_bytes().to_vec();
+    let head = wire.windows(4).position(|four| four == b"\r\n\r\n").map_or(wire.len(), |at| at + 4);
+    if text.contains("5000") {
+        wire.resize(head + 5000, b'x');
+    }
+    let (kind, may_close) = (Kind::Other, true);
+    Plan { id, kind, wire, head, expects: false, closes: false, fate, may_close }
+}
