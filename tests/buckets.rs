@@ -76,7 +76,7 @@ fn create_refused(server: &Server) {
 }
 
 fn delete_only_when_empty(server: &Server) {
-    // A bucket that holds an object, or any file, stays; what the server made itself does not count.
+    // A bucket that holds any object stays; what the server made for itself does not count.
     server.delete("/photos").error(404, "NoSuchBucket");
     server.request("PUT", "/photos").send().expect(200);
     for key in ["k", "a/b", "d/", "a//b"] {

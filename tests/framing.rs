@@ -9,6 +9,7 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
+use lobos_digest::{Algorithm, digest};
 use support::chunked::{self, Form};
 use support::http::Request;
 use support::server::Server;
@@ -32,6 +33,8 @@ on_every_runtime![
     continue_accepted,
     continue_not_awaited,
     continue_refused,
+    continue_before_nested_chunks,
+    bodies_nobody_asked_for,
     keep_alive,
     pipelining,
     http_1_0,
@@ -279,6 +282,41 @@ fn continue_refused(server: &Server) {
         assert_eq!(refused.one("Code"), code);
         assert!(connection.is_closed());
     }
+}
+
+fn continue_before_nested_chunks(server: &Server) {
+    // Parts of the AWS SDK for C++: no length at all, 100-continue, a trailer in nested framings.
+    let payload = bytes(150_000);
+    let value = digest(Algorithm::Crc64Nvme, &payload).to_base64();
+    let trailer = format!("{}:{value}", Algorithm::Crc64Nvme.header());
+    let body = chunked::aws(Form::UnsignedTrailer, &payload, 65_536, &[&trailer]);
+    let request = server.request("PUT", "/bench/k").header("Transfer-Encoding", "chunked");
+    let request = request.header("Content-Encoding", "aws-chunked");
+    let request = request.header("x-amz-trailer", Algorithm::Crc64Nvme.header());
+    let request = request.header("Expect", "100-continue").unsized_body("");
+    let mut connection = server.connect();
+    for _ in 0..2 {
+        connection.write(request.head());
+        assert_eq!(connection.interim(), 100);
+        connection.write(chunked::http(&body, 8191));
+        connection.response("PUT").expect(200);
+        assert!(stored(server) == payload);
+    }
+}
+
+fn bodies_nobody_asked_for(server: &Server) {
+    // A body on a request that needs none is passed over and is not the next request.
+    server.store("k", "hello");
+    let mut connection = server.connect();
+    let inner = server.request("DELETE", "/bench/k").bytes();
+    for method in ["GET", "HEAD"] {
+        let request = server.request(method, "/bench/k");
+        request.clone().body(&inner).on(&mut connection).expect(200);
+        let request = request.header("Transfer-Encoding", "chunked");
+        request.unsized_body(chunked::http(&inner, 9)).on(&mut connection).expect(200);
+    }
+    server.request("DELETE", "/bench/none").body(&inner).on(&mut connection).expect(204);
+    assert_eq!(server.request("GET", "/bench/k").on(&mut connection).expect(200).text(), "hello");
 }
 
 fn keep_alive(server: &Server) {

@@ -131,23 +131,22 @@ fn bodies(source: &Source) -> Vec<(String, usize, Vec<&str>)> {
     for (at, line) in lines.iter().enumerate() {
         let code = line.trim_start();
         let indent = &line[..line.len() - code.len()];
-        let Some(after) = code.find("fn ").map(|found| (&code[..found], &code[found + 3..])) else {
-            continue;
-        };
-        let (before, rest) = after;
+        let Some((before, rest)) = code.split_once("fn ") else { continue };
         let words = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern"];
         if !before.split_whitespace().all(|word| words.contains(&word)) {
             continue;
         }
+        // The signature ends where a line opens the body, holds all of it, or has none.
+        let opened = lines[at..].iter().position(|line| line.ends_with(['{', '}', ';']));
+        let Some(opened) = opened.filter(|o| !lines[at + o].ends_with(';')) else { continue };
         let close = format!("{indent}}}");
-        let end = lines[at..].iter().position(|l| **l == close || l.ends_with(" }"));
-        let declared = lines[at..].iter().position(|l| l.ends_with(';'));
-        let opened = lines[at..].iter().position(|l| l.ends_with('{') || l.ends_with(" }"));
-        if let (Some(end), Some(opened)) = (end, opened) {
-            if declared.is_none_or(|declared| opened <= declared) {
-                let name = rest.split(['(', '<']).next().unwrap_or_default();
-                found.push((name.to_owned(), at + 1, lines[at..=at + end].to_vec()));
-            }
+        let end = match lines[at + opened].ends_with('{') {
+            true => lines[at..].iter().position(|line| *line == close),
+            false => Some(opened),
+        };
+        if let Some(end) = end {
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
+            found.push((name.to_owned(), at + 1, lines[at..=at + end].to_vec()));
         }
     }
     found

@@ -17,6 +17,7 @@ on_every_runtime![
     form_post,
     versions,
     customer_keys,
+    promises_in_headers,
     posts,
 ];
 
@@ -174,6 +175,19 @@ fn customer_keys(server: &Server) {
         server.request("PUT", "/bench/k").header(&format!("{prefix}-algorithm"), "AES256");
     let request = request.header(&format!("{prefix}-key"), "AAAA");
     request.body("hello").send().error(501, "NotImplemented");
+    assert_eq!(files(&server.path("")), Vec::<String>::new());
+}
+
+fn promises_in_headers(server: &Server) {
+    // Tags and locks that would be lost are refused, not left out.
+    for (name, value) in [
+        ("x-amz-tagging", "a=b"),
+        ("x-amz-object-lock-mode", "COMPLIANCE"),
+        ("x-amz-object-lock-legal-hold", "ON"),
+    ] {
+        let request = server.request("PUT", "/bench/k").header(name, value).body("hello");
+        request.send().error(501, "NotImplemented");
+    }
     assert_eq!(files(&server.path("")), Vec::<String>::new());
 }
 

@@ -69,6 +69,16 @@ def other_ways_to_put(place):
     checks.stored(place, "new/in folder/named by curl + %.bin", BODY)
 
 
+def empty_put_that_waits(place):
+    """100 Continue comes for an empty body too: without it, botocore until 1.43 misreads the
+    answer to its next request on the connection and hangs."""
+    (place.local / "empty").write_bytes(b"")
+    ok(place, key("new/empty"), "-H", "Expect: 100-continue", "-T", "empty")
+    heads = (place.local / "head").read_bytes()
+    assert heads.startswith(b"HTTP/1.1 100 "), heads
+    checks.stored(place, "new/empty", b"")
+
+
 def aws_chunked(place, name):
     """The framing of today's SDKs: chunks in the body, the checksum in a trailer."""
     crc = base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode()
@@ -222,6 +232,7 @@ if __name__ == "__main__":
     checks.steps(
         put_get_head,
         other_ways_to_put,
+        empty_put_that_waits,
         ranges,
         headers_and_conditions,
         files_from_before,

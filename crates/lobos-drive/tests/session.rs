@@ -118,9 +118,8 @@ fn buffer_with_a_job() {
     let opened = job(&mut session).run();
     session.done(opened, now());
     let append = job(&mut session);
-    assert!(
-        matches!(&append, Job::Append(_, buffer, range) if &buffer.bytes()[range.clone()] == b"data")
-    );
+    let Job::Append(_, buffer, range) = &append else { panic!("no append") };
+    assert_eq!(&buffer.bytes()[range.clone()], b"data");
     assert!(session.is_busy() && session.is_receiving() && session.deadline().is_none());
     assert_eq!((session.is_lent(), session.reclaim().capacity()), (false, 0));
     session.done(append.run(), now());

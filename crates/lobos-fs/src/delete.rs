@@ -19,8 +19,9 @@ pub(crate) fn delete(bucket: &Bucket, key: &Key) -> Result<(), Error> {
     match key::place(key) {
         Place::File(path) => delete_file(bucket, path).map_err(|e| bucket.failed(e)),
         Place::Folder(path) => {
-            folder::unmark(bucket, path)?;
-            folder::prune(bucket, path);
+            if let Some(folder) = folder::unmark(bucket, path)? {
+                folder::prune(bucket, folder, path);
+            }
             Ok(())
         }
         Place::Aside => Ok(()),
@@ -47,7 +48,6 @@ fn delete_file(bucket: &Bucket, path: &str) -> Result<(), Errno> {
     if bucket.is_durable() {
         error::sync(folder.as_fd())?;
     }
-    drop(folder);
-    folder::prune(bucket, parent);
+    folder::prune(bucket, folder, parent);
     Ok(())
 }

@@ -101,22 +101,22 @@ pub(crate) fn put(bucket: &Bucket, path: &str, meta: &mut Meta) -> Result<Option
     Err(Error::new(Code::SlowDown))
 }
 
-/// Takes the mark off the folder `path`, if it is there; the folder stays.
-pub(crate) fn unmark(bucket: &Bucket, path: &str) -> Result<(), Error> {
+/// Takes the mark off the folder `path`, if it is there; the folder stays, and is given back.
+pub(crate) fn unmark(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Error> {
     let fd = match bucket.folder(path) {
         Ok(fd) => fd,
-        Err(e) if error::is_missing(e) => return Ok(()),
+        Err(e) if error::is_missing(e) => return Ok(None),
         Err(e) => return Err(error::write(e)),
     };
     if mark(bucket, fd.as_fd(), path).is_none() {
-        return Ok(());
+        return Ok(Some(fd));
     }
     let inode = fstat(&fd).map_err(error::write)?.st_ino;
     sidecar::remove(bucket, fd.as_fd(), Owner { inode, name: "" }).map_err(error::write)?;
     if bucket.is_durable() {
         error::sync(fd.as_fd()).map_err(error::write)?;
     }
-    Ok(())
+    Ok(Some(fd))
 }
 
 /// Why a folder could not be made.
@@ -175,18 +175,20 @@ fn obstacle(errno: Errno) -> Obstacle {
 
 /// Whether we made the folder and it is not an object itself.
 pub(crate) fn may_go(bucket: &Bucket, folder: BorrowedFd<'_>, path: &str) -> bool {
-    !bucket.shared().quirks.no_xattrs
-        && fgetxattr(folder, MADE, &mut [0; 1][..]).is_ok()
-        && mark(bucket, folder, path).is_none()
+    is_made(bucket, folder) && mark(bucket, folder, path).is_none()
 }
 
-/// Removes the folder `path` and its parents, as far as they are ours and empty. Never fails:
-/// a folder that stays is no harm.
-pub(crate) fn prune(bucket: &Bucket, path: &str) {
-    let mut path = path;
+fn is_made(bucket: &Bucket, folder: BorrowedFd<'_>) -> bool {
+    !bucket.shared().quirks.no_xattrs && fgetxattr(folder, MADE, &mut [0; 1][..]).is_ok()
+}
+
+/// Removes the folder `path`, opened as `folder`, and its parents, as far as they are ours and
+/// empty. Never fails: a folder that stays is no harm.
+pub(crate) fn prune(bucket: &Bucket, folder: OwnedFd, path: &str) {
+    let (mut path, mut folder) = (path, folder);
     while !path.is_empty() {
-        let Ok(folder) = bucket.folder(path) else { return };
-        if !may_go(bucket, folder.as_fd(), path) {
+        // Asked for first without the lock: most folders are not ours.
+        if !is_made(bucket, folder.as_fd()) {
             return;
         }
         let (parent, name) = key::split(path);
@@ -201,6 +203,6 @@ pub(crate) fn prune(bucket: &Bucket, path: &str) {
         if bucket.is_durable() && error::sync(holder.as_fd()).is_err() {
             return;
         }
-        path = parent;
+        (path, folder) = (parent, holder);
     }
 }

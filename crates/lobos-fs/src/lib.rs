@@ -1,8 +1,8 @@
 //! The store: buckets are directories, objects are plain files.
 //!
-//! An ordinary key is its path beneath the folder of its bucket; a key that cannot be a path is
-//! kept aside, in `.lobos/` ([`key`]). What S3 knows of an object beyond its bytes is one
-//! extended attribute ([`meta`]). An upload has no name until it is whole ([`publish`]).
+//! An ordinary key is its path beneath the folder of its bucket (`key.rs`); a key that cannot be
+//! a path is kept in `.lobos/` (`aside.rs`). What S3 knows of an object beyond its bytes is one
+//! extended attribute (`meta.rs`). An upload has no name until it is whole (`publish.rs`).
 
 mod aside;
 mod bucket;

@@ -62,7 +62,7 @@ impl Stamp {
 
     /// The tag of a file whose content nobody has hashed.
     pub(crate) fn etag(&self) -> ETag {
-        // The mixing of splitmix64: sizes and inodes that differ a little give tags that differ much.
+        // The mixing of splitmix64: what differs a little gives tags that differ much.
         let mix = |mut z: u64| {
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

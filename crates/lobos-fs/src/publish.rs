@@ -205,7 +205,7 @@ impl Target {
             return aside::remove(bucket, key);
         }
         match key::place(key) {
-            Place::Folder(path) => folder::unmark(bucket, path),
+            Place::Folder(path) => folder::unmark(bucket, path).map(drop),
             Place::File(_) | Place::Aside => Ok(()),
         }
     }

@@ -206,9 +206,9 @@ impl Roots {
 }
 
 fn fixed(name: &BucketName) -> Error {
-    Error::new(Code::AccessDenied).bucket(name.as_str()).message(
-        "The buckets of this server are fixed. Start it with --root DIR to make and remove buckets.",
-    )
+    Error::new(Code::AccessDenied)
+        .bucket(name.as_str())
+        .message("The buckets of this server are fixed; --root DIR makes and removes them.")
 }
 
 /// A directory of the command line: kept open, and opened again when its path names another.

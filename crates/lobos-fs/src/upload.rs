@@ -1,6 +1,6 @@
 //! An upload under way: bytes go into a file that nobody sees, hashed as they come.
 
-use lobos_digest::{Algorithm, Digest, Digests, Hasher};
+use lobos_digest::{Algorithm, Digests, Hasher};
 use lobos_proto::op::PutObject;
 use lobos_proto::{Code, Error, Expected, Sink, Stored};
 
@@ -77,7 +77,7 @@ impl Sink for Upload {
         }
         let hasher = std::mem::replace(&mut self.hasher, Hasher::new([]));
         let digests = hasher.finish();
-        verify(expected, &digests)?;
+        expected.check(&digests)?;
         let mut meta = self.meta(&digests);
         let (md5, checksums) = (meta.md5_etag(), meta.checksums.clone());
         let key = self.put.key.clone();
@@ -129,18 +129,4 @@ fn put_folder(bucket: &Bucket, key: &str, meta: &mut Meta) -> Result<Option<Stam
 fn check(bucket: &Bucket, put: &PutObject) -> Result<(), Error> {
     let current = object::find(bucket, &put.key)?.map(|object| object.info.etag);
     put.conditions.check(current.as_ref()).map_err(|e| e.key(put.key.as_str()))
-}
-
-/// Holds the bytes against what was promised.
-fn verify(expected: &Expected, digests: &Digests) -> Result<(), Error> {
-    let differs = |promise: Option<Digest>| {
-        promise.is_some_and(|digest| digests.get(digest.algorithm()) != Some(digest))
-    };
-    if differs(expected.md5) || differs(expected.checksum) {
-        return Err(Error::new(Code::BadDigest));
-    }
-    if differs(expected.sha256) {
-        return Err(Error::new(Code::XAmzContentSHA256Mismatch));
-    }
-    Ok(())
 }

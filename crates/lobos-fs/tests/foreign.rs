@@ -1,4 +1,5 @@
 //! What other programs do in the tree: files put there, changed and removed, links, FIFOs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 
@@ -41,12 +42,14 @@ fn untouched() {
     assert_eq!(shop.tree(), ["b", "d/", "d/a.html"]);
 }
 
+type Change = fn(&std::path::Path);
+
 #[test]
 fn changed_behind_our_back() {
     // A file that anybody changed has another tag and no checksum at once, and keeps the rest.
     for quirks in all_quirks() {
         let shop = Shop::with(Options::default(), quirks);
-        let changes: [(&str, fn(&std::path::Path)); 4] = [
+        let changes: [(&str, Change); 4] = [
             ("same size", |path| fs::write(path, b"other").unwrap()),
             ("longer", |path| {
                 File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();

@@ -78,12 +78,16 @@ impl Bucket {
 
     /// Keys and common prefixes of all pages, in the order in which they came.
     fn all(&self, query: &Query) -> Vec<String> {
-        let (mut query, mut names) = (query.clone(), Vec::new());
+        let (mut query, mut names, mut last) = (query.clone(), Vec::new(), None);
         loop {
             let page = self.page(&query);
             names.extend(merged(&page));
             match page.next {
-                Some(next) => query.after = Some(next),
+                Some(next) => {
+                    assert!(last < Some(next.clone()), "pages without end");
+                    last = Some(next.clone());
+                    query.after = Some(next);
+                }
                 None => return names,
             }
         }
@@ -290,6 +294,20 @@ fn empty_folders() {
     bucket.put("empty/", b"");
     assert_eq!(bucket.all(&slash), ["empty/", "nested/"]);
     assert_eq!(bucket.keys(), ["empty/", "nested/very/far/file"]);
+}
+
+#[test]
+fn file_over_aside() {
+    // Where a key is kept aside and is a file as well, it is listed once, as the file.
+    let bucket = Bucket::new();
+    bucket.file("a/b");
+    bucket.put("a", b"aside");
+    assert_eq!(bucket.keys(), ["a", "a/b"]);
+    fs::remove_dir_all(bucket.path("a")).unwrap();
+    fs::write(bucket.path("a"), "the longer file").unwrap();
+    let page = bucket.page(&Query { max_keys: 1, ..Query::default() });
+    let sizes: Vec<_> = page.objects.iter().map(|object| object.size).collect();
+    assert_eq!((sizes, page.next), (vec![15], None));
 }
 
 #[test]

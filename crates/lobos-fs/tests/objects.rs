@@ -1,4 +1,5 @@
 //! What is put comes back: bytes, metadata, tags, checksums; and what is refused leaves nothing.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -92,14 +92,14 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Holds the promises against what was computed; a digest that was not computed is not held
-    /// against anything.
+    /// Holds the promises against what was computed. One whose digest was not computed is not
+    /// kept.
     ///
     /// # Errors
     /// `BadDigest`, `XAmzContentSHA256Mismatch`.
     pub fn check(&self, computed: &Digests) -> Result<(), Error> {
         let differs = |promised: &Option<Digest>| {
-            promised.is_some_and(|p| computed.get(p.algorithm()).is_some_and(|c| c != p))
+            promised.is_some_and(|p| computed.get(p.algorithm()) != Some(p))
         };
         if differs(&self.md5) {
             return Err(Error::new(Code::BadDigest));

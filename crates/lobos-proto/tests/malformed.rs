@@ -318,9 +318,9 @@ fn aws_chunks() {
     // What aws-chunked does not allow, or is not what was announced, stores nothing.
     const TRAILER: &str = "x-amz-trailer: x-amz-checksum-crc32|";
     let rows = [
-        ("", "g|hello|0||", "InvalidRequest", Ends),
-        ("", "5|hello!|0||", "InvalidRequest", Ends),
-        ("", "5\nhello|0||", "InvalidRequest", Ends),
+        ("", "g|hello|0||", "IncompleteBody", Ends),
+        ("", "5|hello!|0||", "IncompleteBody", Ends),
+        ("", "5\nhello|0||", "IncompleteBody", Ends),
         ("", "5|hello|", "IncompleteBody", Ends),
         ("", "5|hello|0", "IncompleteBody", Ends),
         ("", "6|hello", "IncompleteBody", Ends),
@@ -345,6 +345,10 @@ fn aws_chunks() {
     // A trailer is announced, but the body has no place for it.
     let plain = format!("PUT /bench/a HTTP/1.1|@{TRAILER}Content-Length: 5||hello").leak();
     check(&[(plain, 400, "MalformedTrailerError", Stays)]);
+    // More than was announced is not read to its end.
+    let lines = "Content-Encoding: aws-chunked|x-amz-decoded-content-length: 4|";
+    let more = format!("PUT /bench/a HTTP/1.1|@{lines}Content-Length: 99||5|hello").leak();
+    check(&[(more, 400, "IncompleteBody", Ends)]);
 }
 
 #[test]

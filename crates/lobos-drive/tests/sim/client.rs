@@ -1,9 +1,12 @@
 //! A virtual client: what it sends, when it misbehaves, and what it makes of the answers.
 
+use lobos_drive::Phase;
+
 use crate::check;
 use crate::network::{Cut, Got, Pipe};
 use crate::request::{self, Fate, Kind, Plan};
 use crate::response::Answer;
+use crate::rng::Rng;
 use crate::store::Model;
 use crate::timeline::{Event, MS, Micros, Timeline};
 
@@ -65,8 +68,8 @@ pub(crate) struct Reach<'w> {
     pub(crate) up: &'w mut Pipe,
     pub(crate) down: &'w mut Pipe,
     pub(crate) store: &'w Model,
-    /// The server was told to stop.
-    pub(crate) stopping: bool,
+    /// How far the server is on its way out.
+    pub(crate) phase: Phase,
     /// How long the server waits for the next request.
     pub(crate) idle: Micros,
 }
@@ -244,7 +247,7 @@ impl Client {
                 break;
             }
             if self.habits.dribbles {
-                let pause = reach.line.rng.between(10, 40) as u64 * MS;
+                let pause = self.pause(&mut reach.line.rng);
                 reach.line.at(reach.line.time + pause, Event::Client(self.id));
                 break;
             }
@@ -264,6 +267,14 @@ impl Client {
                 _ => {}
             }
         }
+    }
+
+    /// A head has a time of its own; a body may take long, if only something comes.
+    fn pause(&self, rng: &mut Rng) -> Micros {
+        let out = self.out as u64;
+        let heads = |sent: &Sent| sent.start < out && out < sent.start + sent.plan.head as u64;
+        let longest = if self.sent.iter().any(heads) || rng.chance(80) { 40 } else { 1500 };
+        rng.between(10, longest) as u64 * MS
     }
 
     /// Whether it is time to part.
@@ -343,7 +354,7 @@ impl Client {
             all_sent: self.out as u64 >= self.sent[index].end,
             unsent_body: self.hold.is_some_and(|(at, _)| at == self.out && at as u64 <= end),
             cut,
-            stopping: reach.stopping,
+            stopping: reach.phase > Phase::Running,
             failures: self.failures,
         };
         let sent = &mut self.sent[index];
@@ -378,8 +389,9 @@ impl Client {
             return self.close(reach);
         }
         let cuts = reach.store.state().accounts[self.id].cuts;
+        let stopping = reach.phase > Phase::Running;
         let excused =
-            self.last || self.unwanted || reach.stopping || cuts > 0 || self.is_in(Trouble::Sleep);
+            self.last || self.unwanted || stopping || cuts > 0 || self.is_in(Trouble::Sleep);
         let next = self.sent.get(self.answered).filter(|sent| sent.start < self.out as u64);
         match next {
             // Half a head is not worth an answer.
@@ -397,7 +409,9 @@ impl Client {
             }
         }
         let partial = !self.inbox.is_empty();
-        assert!(!partial || cuts > 0 || reach.stopping, "#{}: a cut answer", self.id);
+        let upload = next.is_some_and(|sent| matches!(sent.plan.kind, Kind::Put { .. }));
+        let left = reach.phase == Phase::Over || (reach.phase == Phase::Leaving && upload);
+        assert!(!partial || cuts > 0 || left, "#{}: a cut answer", self.id);
         self.close(reach);
     }
 

@@ -121,9 +121,12 @@ impl Draft {
                 let _ = write!(head, "%{byte:02X}");
             }
         }
-        let _ = write!(head, "{query} HTTP/1.1\r\nHost: localhost\r\n");
-        let closes = rng.chance(4);
-        if closes {
+        // HTTP/1.0 has no chunked bodies and no second request, unless somebody asks for it.
+        let old = method != "PUT" && method != "POST" && rng.chance(4);
+        let minor = u8::from(!old);
+        let _ = write!(head, "{query} HTTP/1.{minor}\r\nHost: localhost\r\n");
+        let closes = old || rng.chance(4);
+        if closes && !old {
             head.push_str("Connection: close\r\n");
         }
         Self { head, body: Vec::new(), expects: false, closes }
@@ -186,7 +189,7 @@ fn get(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rn
     if rng.chance(8) {
         let dropped = rng.between(1, 3 * DRAIN);
         draft.body = vec![b'\n'; dropped];
-        if rng.chance(30) {
+        if rng.chance(30) && !draft.closes {
             draft.line("Transfer-Encoding", "chunked");
             draft.body = chunked(&draft.body, None, "", rng);
         } else {

@@ -34,7 +34,7 @@ pub(crate) struct World {
     links: Vec<Link>,
     pool: Vec<Buffer>,
     capacity: usize,
-    stopping: bool,
+    phase: Phase,
 }
 
 impl World {
@@ -72,7 +72,7 @@ impl World {
             stop(&mut line);
         }
         let capacity = HEAD + 1 + line.rng.pick(&[0, 99, 250]);
-        Self { line, store, links, pool: Vec::new(), capacity, stopping: false }
+        Self { line, store, links, pool: Vec::new(), capacity, phase: Phase::Running }
     }
 
     /// Lets it run to its end.
@@ -107,7 +107,7 @@ impl World {
             Event::Run(id) => self.server(id, Driver::run),
             Event::Return(id) => self.server(id, Driver::back),
             Event::Stop(phase) => {
-                self.stopping = true;
+                self.phase = phase;
                 self.line.note(0, format_args!("the server stops: {phase:?}"));
                 for id in 0..self.links.len() {
                     self.server(id, |driver, around| driver.stop(phase, around));
@@ -130,7 +130,7 @@ impl World {
                 up: &mut link.up,
                 down: &mut link.down,
                 store: &self.store,
-                stopping: self.stopping,
+                phase: self.phase,
                 idle: IDLE,
             });
         }

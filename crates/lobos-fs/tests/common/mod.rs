@@ -1,4 +1,5 @@
 //! A store over a folder of its own, and short words for what clients do with it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use std::fs;

@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn every_framing_cut_anywhere() {
-        // The object is the same in every framing, however the input is cut, and nothing behind it is taken.
+        // The object is the same in every framing, however it is cut; nothing behind it is taken.
         for piece in 1..120 {
             let plain = Body::new(Framing::Length(5), Promise::default(), 9);
             let (data, at, _) = read(plain, b"hellomore", piece).unwrap();

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn hosts() {
-        // Loopback names, addresses and configured names are ours and may name a bucket; others are not.
+        // Loopback, addresses and configured names are ours and may name a bucket; no others.
         let hosts = Hosts { names: vec!["s3.example.org".into()] };
         let parse = |h| hosts.parse(h).map(|h| h.bucket).map_err(|e| e.code().status());
         for none in [

@@ -102,7 +102,7 @@ impl ListObjects {
                 }
                 Ok(_) => {
                     return Err(invalid(
-                        "Argument max-keys must be an integer between 0 and 2147483647",
+                        "Argument maxKeys must be an integer between 0 and 2147483647",
                     ));
                 }
                 Err(_) => {

@@ -100,8 +100,9 @@ pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
         Some(hex) => {
             expected.sha256 = Some(Digest::from_hex(Algorithm::Sha256, hex).ok_or_else(|| {
                 Error::new(Code::InvalidArgument).message(
-                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, \
-                     STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, \
+                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, \
+                     STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, \
+                     STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, \
                      STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, \
                      STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
                 )

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn single() {
-        // Each condition alone passes and fails where RFC 9110 says; a date of the very second is unchanged.
+        // Each condition alone passes and fails where RFC 9110 says; the very second is unchanged.
         let none = ReadConditions::default;
         assert_eq!(check(none()), 200);
         for (value, status) in [
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn precedence() {
-        // A tag condition makes the date of its pair irrelevant; If-Match fails before If-None-Match.
+        // A tag makes the date of its pair irrelevant; If-Match fails before If-None-Match.
         let none = ReadConditions::default;
         assert_eq!(
             check(ReadConditions { if_match: tags("abc"), if_unmodified_since: at(1), ..none() }),
