@@ -113,9 +113,7 @@ impl Algorithm {
     /// The algorithm with this [`name`](Self::name), ASCII case ignored
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|a| a.name().eq_ignore_ascii_case(name))
     }
 
     /// The algorithm with this [`header`](Self::header), ASCII case ignored. Its neighbours such
@@ -123,10 +121,6 @@ impl Algorithm {
     #[must_use]
     pub fn from_header(header: &str) -> Option<Self> {
         let (prefix, name) = header.split_at_checked(PREFIX.len())?;
-        if prefix.eq_ignore_ascii_case(PREFIX) {
-            Self::from_name(name)
-        } else {
-            None
-        }
+        if prefix.eq_ignore_ascii_case(PREFIX) { Self::from_name(name) } else { None }
     }
 }

@@ -23,9 +23,7 @@ impl Hasher {
             runs[algorithm as usize] = true;
         }
         let algorithms = Algorithm::ALL.into_iter().filter(|&a| runs[a as usize]);
-        Self {
-            states: algorithms.map(State::new).collect(),
-        }
+        Self { states: algorithms.map(State::new).collect() }
     }
 
     /// Whether nothing is wanted, so that the caller need not call [`update`](Self::update)
@@ -50,17 +48,13 @@ impl Hasher {
     /// The values for the bytes taken so far
     #[must_use]
     pub fn finish(self) -> Digests {
-        Digests {
-            values: self.states.into_iter().map(State::finish).collect(),
-        }
+        Digests { values: self.states.into_iter().map(State::finish).collect() }
     }
 }
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher")
-            .field("running", &self.states.len())
-            .finish()
+        f.debug_struct("Hasher").field("running", &self.states.len()).finish()
     }
 }
 

@@ -40,11 +40,7 @@ pub(crate) struct Md5 {
 
 impl Md5 {
     pub(crate) fn new() -> Self {
-        Self {
-            state: BEGIN,
-            length: 0,
-            pending: [0; BLOCK],
-        }
+        Self { state: BEGIN, length: 0, pending: [0; BLOCK] }
     }
 
     pub(crate) fn update(&mut self, mut data: &[u8]) {
@@ -109,12 +105,7 @@ fn compress(state: &mut [u32; 4], blocks: &[[u8; BLOCK]]) {
 /// of the beginning again
 #[inline(always)]
 fn round<const R: usize>(s: [u32; 4], x: &[u32; 16], constants: &[u32; 64]) -> [u32; 4] {
-    let shifts = [
-        [7, 12, 17, 22],
-        [5, 9, 14, 20],
-        [4, 11, 16, 23],
-        [6, 10, 15, 21],
-    ][R];
+    let shifts = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]][R];
     let [mut a, mut b, mut c, mut d] = s;
     for i in [0, 4, 8, 12] {
         let term = |i: usize| {

@@ -33,10 +33,7 @@ impl Digest {
     pub(crate) fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
         let mut inline = [0; MAX];
         inline[..algorithm.length()].copy_from_slice(bytes);
-        Self {
-            algorithm,
-            bytes: inline,
-        }
+        Self { algorithm, bytes: inline }
     }
 
     /// Which algorithm it is a value of

@@ -4,9 +4,7 @@ use lobos_digest::{Algorithm, Hasher, digest};
 use md5::{Digest as _, Md5};
 
 fn bytes(count: usize) -> Vec<u8> {
-    (0..count as u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect()
+    (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
 #[test]
@@ -17,10 +15,7 @@ fn rfc_1321() {
         ("a", "0cc175b9c0f1b6a831c399e269772661"),
         ("abc", "900150983cd24fb0d6963f7d28e17f72"),
         ("message digest", "f96b697d7cb7938d525a2f31aaf161d0"),
-        (
-            "abcdefghijklmnopqrstuvwxyz",
-            "c3fcd3d76192e4007dfb496cca67e13b",
-        ),
+        ("abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"),
         (
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
             "d174ab98d277d9f5a5611c2c9f419d9f",
@@ -40,11 +35,7 @@ fn every_length_like_the_oracle() {
     let data = bytes(1_000);
     for length in 0..=data.len() {
         let found = digest(Algorithm::Md5, &data[..length]);
-        assert_eq!(
-            found.bytes(),
-            Md5::digest(&data[..length]).as_slice(),
-            "{length}"
-        );
+        assert_eq!(found.bytes(), Md5::digest(&data[..length]).as_slice(), "{length}");
     }
 }
 
@@ -61,11 +52,7 @@ fn every_two_cuts_like_the_oracle() {
             hasher.update(&data[second..]);
             let found = hasher.finish().get(Algorithm::Md5);
             let found = found.as_ref().map(|value| value.bytes());
-            assert_eq!(
-                found,
-                Some(expected.as_slice()),
-                "cut at {first} and {second}"
-            );
+            assert_eq!(found, Some(expected.as_slice()), "cut at {first} and {second}");
         }
     }
 }
@@ -74,8 +61,5 @@ fn every_two_cuts_like_the_oracle() {
 fn many_blocks_like_the_oracle() {
     // Some megabytes of changing blocks agree with md-5, so that every carry has been met.
     let data = bytes(3_000_001);
-    assert_eq!(
-        digest(Algorithm::Md5, &data).bytes(),
-        Md5::digest(&data).as_slice()
-    );
+    assert_eq!(digest(Algorithm::Md5, &data).bytes(), Md5::digest(&data).as_slice());
 }

@@ -3,18 +3,12 @@
 use lobos_digest::{Algorithm, Digests, Hasher, digest};
 
 fn bytes(count: usize) -> Vec<u8> {
-    (0..count)
-        .map(|i| ((i * 31 + i / 256) % 251) as u8)
-        .collect()
+    (0..count).map(|i| ((i * 31 + i / 256) % 251) as u8).collect()
 }
 
 fn assert_equal_to_one_shot(found: &Digests, data: &[u8], what: &str) {
     for algorithm in Algorithm::ALL {
-        assert_eq!(
-            found.get(algorithm),
-            Some(digest(algorithm, data)),
-            "{what}"
-        );
+        assert_eq!(found.get(algorithm), Some(digest(algorithm, data)), "{what}");
     }
 }
 
@@ -34,9 +28,7 @@ fn every_cut() {
 fn every_piece_size() {
     // A stream in equal pieces, byte by byte at the least, gives the values of the whole.
     let data = bytes(1_500);
-    for size in [
-        1, 2, 3, 7, 16, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1_024,
-    ] {
+    for size in [1, 2, 3, 7, 16, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1_024] {
         let mut hasher = Hasher::new(Algorithm::ALL);
         data.chunks(size).for_each(|piece| hasher.update(piece));
         assert_equal_to_one_shot(&hasher.finish(), &data, &format!("pieces of {size}"));
@@ -74,12 +66,7 @@ fn alone_and_together() {
 #[test]
 fn only_what_is_wanted() {
     // Duplicates collapse, values come in the order of ALL, and what did not run gives None.
-    let wanted = [
-        Algorithm::Md5,
-        Algorithm::Crc32,
-        Algorithm::Md5,
-        Algorithm::Md5,
-    ];
+    let wanted = [Algorithm::Md5, Algorithm::Crc32, Algorithm::Md5, Algorithm::Md5];
     let mut hasher = Hasher::new(wanted);
     assert!(!hasher.is_empty());
     hasher.update(b"123456789");

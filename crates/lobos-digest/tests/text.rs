@@ -5,76 +5,16 @@ use lobos_digest::{Algorithm, Digest, digest};
 /// Copied from the S3 model in botocore 1.43.11: the enum ChecksumAlgorithm, the locationName in
 /// PutObjectRequest, the member of Checksum; then the bytes of a value
 const MODEL: [(Algorithm, &str, &str, &str, usize); 10] = [
-    (
-        Algorithm::Crc32,
-        "CRC32",
-        "x-amz-checksum-crc32",
-        "ChecksumCRC32",
-        4,
-    ),
-    (
-        Algorithm::Crc32c,
-        "CRC32C",
-        "x-amz-checksum-crc32c",
-        "ChecksumCRC32C",
-        4,
-    ),
-    (
-        Algorithm::Sha1,
-        "SHA1",
-        "x-amz-checksum-sha1",
-        "ChecksumSHA1",
-        20,
-    ),
-    (
-        Algorithm::Sha256,
-        "SHA256",
-        "x-amz-checksum-sha256",
-        "ChecksumSHA256",
-        32,
-    ),
-    (
-        Algorithm::Crc64Nvme,
-        "CRC64NVME",
-        "x-amz-checksum-crc64nvme",
-        "ChecksumCRC64NVME",
-        8,
-    ),
-    (
-        Algorithm::Sha512,
-        "SHA512",
-        "x-amz-checksum-sha512",
-        "ChecksumSHA512",
-        64,
-    ),
-    (
-        Algorithm::Md5,
-        "MD5",
-        "x-amz-checksum-md5",
-        "ChecksumMD5",
-        16,
-    ),
-    (
-        Algorithm::Xxh64,
-        "XXHASH64",
-        "x-amz-checksum-xxhash64",
-        "ChecksumXXHASH64",
-        8,
-    ),
-    (
-        Algorithm::Xxh3,
-        "XXHASH3",
-        "x-amz-checksum-xxhash3",
-        "ChecksumXXHASH3",
-        8,
-    ),
-    (
-        Algorithm::Xxh128,
-        "XXHASH128",
-        "x-amz-checksum-xxhash128",
-        "ChecksumXXHASH128",
-        16,
-    ),
+    (Algorithm::Crc32, "CRC32", "x-amz-checksum-crc32", "ChecksumCRC32", 4),
+    (Algorithm::Crc32c, "CRC32C", "x-amz-checksum-crc32c", "ChecksumCRC32C", 4),
+    (Algorithm::Sha1, "SHA1", "x-amz-checksum-sha1", "ChecksumSHA1", 20),
+    (Algorithm::Sha256, "SHA256", "x-amz-checksum-sha256", "ChecksumSHA256", 32),
+    (Algorithm::Crc64Nvme, "CRC64NVME", "x-amz-checksum-crc64nvme", "ChecksumCRC64NVME", 8),
+    (Algorithm::Sha512, "SHA512", "x-amz-checksum-sha512", "ChecksumSHA512", 64),
+    (Algorithm::Md5, "MD5", "x-amz-checksum-md5", "ChecksumMD5", 16),
+    (Algorithm::Xxh64, "XXHASH64", "x-amz-checksum-xxhash64", "ChecksumXXHASH64", 8),
+    (Algorithm::Xxh3, "XXHASH3", "x-amz-checksum-xxhash3", "ChecksumXXHASH3", 8),
+    (Algorithm::Xxh128, "XXHASH128", "x-amz-checksum-xxhash128", "ChecksumXXHASH128", 16),
 ];
 
 #[test]
@@ -106,16 +46,10 @@ fn all_is_in_order() {
 fn names_round_trip() {
     // A name or header is found again in any ASCII case.
     for algorithm in Algorithm::ALL {
-        for text in [
-            algorithm.name().to_lowercase(),
-            algorithm.name().to_uppercase(),
-        ] {
+        for text in [algorithm.name().to_lowercase(), algorithm.name().to_uppercase()] {
             assert_eq!(Algorithm::from_name(&text), Some(algorithm));
         }
-        for text in [
-            algorithm.header().to_lowercase(),
-            algorithm.header().to_uppercase(),
-        ] {
+        for text in [algorithm.header().to_lowercase(), algorithm.header().to_uppercase()] {
             assert_eq!(Algorithm::from_header(&text), Some(algorithm));
         }
     }
@@ -124,16 +58,7 @@ fn names_round_trip() {
 #[test]
 fn other_names_are_refused() {
     // What is not exactly a name or a header of the model gives None, and nothing panics.
-    for text in [
-        "",
-        "CRC",
-        "CRC32 ",
-        " CRC32",
-        "CRC-32",
-        "XXH3",
-        "SHA-256",
-        "crc32\u{212a}",
-    ] {
+    for text in ["", "CRC", "CRC32 ", " CRC32", "CRC-32", "XXH3", "SHA-256", "crc32\u{212a}"] {
         assert_eq!(Algorithm::from_name(text), None, "{text:?}");
     }
     for text in [
@@ -159,15 +84,9 @@ fn values_round_trip() {
         let value = digest(algorithm, b"round trip");
         assert_eq!(value.algorithm(), algorithm);
         assert_eq!(Digest::new(algorithm, value.bytes()), Some(value));
-        assert_eq!(
-            Digest::from_base64(algorithm, &value.to_base64()),
-            Some(value)
-        );
+        assert_eq!(Digest::from_base64(algorithm, &value.to_base64()), Some(value));
         assert_eq!(Digest::from_hex(algorithm, &value.to_hex()), Some(value));
-        assert_eq!(
-            Digest::from_hex(algorithm, &value.to_hex().to_uppercase()),
-            Some(value)
-        );
+        assert_eq!(Digest::from_hex(algorithm, &value.to_hex().to_uppercase()), Some(value));
         assert_eq!(value.to_hex(), value.to_hex().to_lowercase());
     }
 }
@@ -190,18 +109,9 @@ fn wrong_length_is_refused() {
         assert_eq!(Digest::from_base64(algorithm, &"A".repeat(1_000)), None);
     }
     // as many characters as 16 bytes have, or padded like them
-    assert_eq!(
-        Digest::from_base64(Algorithm::Md5, "AAAAAAAAAAAAAAAAAAAAAAAA"),
-        None
-    ); // 18
-    assert_eq!(
-        Digest::from_base64(Algorithm::Md5, "AAAAAAAAAAAAAAAAAAAAAAA="),
-        None
-    ); // 17
-    assert_eq!(
-        Digest::from_base64(Algorithm::Md5, "AAAAAAAAAAAAAAAAAAAA"),
-        None
-    ); // 15
+    assert_eq!(Digest::from_base64(Algorithm::Md5, "AAAAAAAAAAAAAAAAAAAAAAAA"), None); // 18
+    assert_eq!(Digest::from_base64(Algorithm::Md5, "AAAAAAAAAAAAAAAAAAAAAAA="), None); // 17
+    assert_eq!(Digest::from_base64(Algorithm::Md5, "AAAAAAAAAAAAAAAAAAAA"), None); // 15
 }
 
 #[test]
@@ -225,27 +135,14 @@ fn only_canonical_base64() {
         "+/+/éQ=",
         "\0\0\0\0\0\0\0\0",
     ] {
-        assert_eq!(
-            Digest::from_base64(Algorithm::Crc32, text),
-            None,
-            "{text:?}"
-        );
+        assert_eq!(Digest::from_base64(Algorithm::Crc32, text), None, "{text:?}");
     }
 }
 
 #[test]
 fn only_hex_digits() {
     // Anything but two hex digits a byte is refused.
-    for text in [
-        "",
-        "0",
-        "0123456",
-        "012345678",
-        "0x123456",
-        "0123456g",
-        " 1234567",
-        "é23456",
-    ] {
+    for text in ["", "0", "0123456", "012345678", "0x123456", "0123456g", " 1234567", "é23456"] {
         assert_eq!(Digest::from_hex(Algorithm::Crc32, text), None, "{text:?}");
     }
 }

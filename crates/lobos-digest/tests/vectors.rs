@@ -15,9 +15,7 @@ fn assert_all(checks: &[Check]) {
 
 /// 300,000 bytes without a short period, as the reference values were computed from
 fn long() -> Vec<u8> {
-    (0..300_000_usize)
-        .map(|i| ((i * 7 + i / 256) % 256) as u8)
-        .collect()
+    (0..300_000_usize).map(|i| ((i * 7 + i / 256) % 256) as u8).collect()
 }
 
 #[test]
@@ -32,11 +30,7 @@ fn published_vectors() {
         (Algorithm::Crc32c, &[0; 32], "8a9136aa"),
         (Algorithm::Crc32c, &[0xff; 32], "62a8ab43"),
         // FIPS 180-4, examples
-        (
-            Algorithm::Sha1,
-            b"abc",
-            "a9993e364706816aba3e25717850c26c9cd0d89d",
-        ),
+        (Algorithm::Sha1, b"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
         (
             Algorithm::Sha256,
             b"abc",
@@ -49,11 +43,7 @@ fn published_vectors() {
              2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
         ),
         // RFC 1321 A.5
-        (
-            Algorithm::Md5,
-            b"message digest",
-            "f96b697d7cb7938d525a2f31aaf161d0",
-        ),
+        (Algorithm::Md5, b"message digest", "f96b697d7cb7938d525a2f31aaf161d0"),
         // aws-checksums, tests/xxhash_test.c: canonical (big-endian) bytes
         (Algorithm::Xxh64, b"Hello world", "c500b0c912b376d8"),
     ]);
@@ -63,10 +53,7 @@ fn published_vectors() {
 fn s3_accepts_this_xxhash() {
     // XXHASH64 goes out as base64 of big-endian bytes: aws-sdk-go-v2 issue 3404 has a PutObject of
     // "hello world" with a value made by another implementation.
-    assert_eq!(
-        digest(Algorithm::Xxh64, b"hello world").to_base64(),
-        "RatnNLIeaWg="
-    );
+    assert_eq!(digest(Algorithm::Xxh64, b"hello world").to_base64(), "RatnNLIeaWg=");
 }
 
 #[test]
@@ -76,11 +63,7 @@ fn nothing() {
         (Algorithm::Crc32, b"", "00000000"),
         (Algorithm::Crc32c, b"", "00000000"),
         (Algorithm::Crc64Nvme, b"", "0000000000000000"),
-        (
-            Algorithm::Sha1,
-            b"",
-            "da39a3ee5e6b4b0d3255bfef95601890afd80709",
-        ),
+        (Algorithm::Sha1, b"", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
         (
             Algorithm::Sha256,
             b"",
@@ -103,21 +86,13 @@ fn nothing() {
 fn reference_of_nine_bytes() {
     // The algorithms without a published "123456789" agree with the reference on it.
     assert_all(&[
-        (
-            Algorithm::Sha1,
-            b"123456789",
-            "f7c3bc1d808e04732adf679965ccc34ca7ae3441",
-        ),
+        (Algorithm::Sha1, b"123456789", "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
         (
             Algorithm::Sha256,
             b"123456789",
             "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",
         ),
-        (
-            Algorithm::Md5,
-            b"123456789",
-            "25f9e794323b453885f5181f1b624d0b",
-        ),
+        (Algorithm::Md5, b"123456789", "25f9e794323b453885f5181f1b624d0b"),
         (
             Algorithm::Sha512,
             b"123456789",
@@ -126,11 +101,7 @@ fn reference_of_nine_bytes() {
         ),
         (Algorithm::Xxh3, b"123456789", "72dcb18b67a17dff"),
         (Algorithm::Xxh64, b"123456789", "8cb841db40e6ae83"),
-        (
-            Algorithm::Xxh128,
-            b"123456789",
-            "33119477ede5dcd5e9716427681d5860",
-        ),
+        (Algorithm::Xxh128, b"123456789", "33119477ede5dcd5e9716427681d5860"),
     ]);
 }
 
@@ -142,11 +113,7 @@ fn reference_of_long_input() {
         (Algorithm::Crc32, long, "8c8e8088"),
         (Algorithm::Crc32c, long, "5b643332"),
         (Algorithm::Crc64Nvme, long, "5891f12361c03db7"),
-        (
-            Algorithm::Sha1,
-            long,
-            "3848d81239a843335a3448cb01f723f480c6a01d",
-        ),
+        (Algorithm::Sha1, long, "3848d81239a843335a3448cb01f723f480c6a01d"),
         (
             Algorithm::Sha256,
             long,
@@ -172,15 +139,7 @@ fn reference_around_the_xxh3_border() {
     assert_all(&[
         (Algorithm::Xxh3, &long[..240], "4917a75c0ef8eed7"),
         (Algorithm::Xxh3, &long[..241], "541b19226f0052e8"),
-        (
-            Algorithm::Xxh128,
-            &long[..240],
-            "89e3a0a2ee355d25d10beb4e0599e4b3",
-        ),
-        (
-            Algorithm::Xxh128,
-            &long[..241],
-            "75f4da43f23cce5a541b19226f0052e8",
-        ),
+        (Algorithm::Xxh128, &long[..240], "89e3a0a2ee355d25d10beb4e0599e4b3"),
+        (Algorithm::Xxh128, &long[..241], "75f4da43f23cce5a541b19226f0052e8"),
     ]);
 }
