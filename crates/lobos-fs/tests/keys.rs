@@ -87,62 +87,28 @@ fn folder_with_bytes() {
     }
 }
 
+/// Between spaces.
+const STRANGE: &str = "/ // /x x/ x// a//b a/b// //a .lobos .lobos/ .lobos/x .lobos/aside/kx \
+    .lobos/tmp/x .lobosx .LOBOS/meta/1 d/.lobos/x .lobos-tmp-1 d/.lobos-tmp-1/x ... a%2Fb % \
+    a\\b \u{1} \u{7f} ü ~ - *? con k d";
+
+fn strange() -> Vec<String> {
+    let mut keys: Vec<String> = STRANGE.split(' ').map(str::to_owned).collect();
+    keys.extend(["a\nb", " ", " a"].map(str::to_owned));
+    let fits = "x".repeat(255);
+    keys.extend(["x".repeat(256), "y".repeat(1024), "ü".repeat(512), "/".repeat(1024)]);
+    keys.extend(["%2F".repeat(341), format!("{}z", "z/".repeat(511))]);
+    keys.extend([format!("{fits}/{fits}/{fits}/{fits}"), fits]);
+    keys
+}
+
 #[test]
 fn strange_keys() {
     // Keys that no path can be come back byte for byte, one by one and all together.
-    let long = "x".repeat(256);
-    let fits = "x".repeat(255);
-    let longest = "y".repeat(1024);
-    let uml = "ü".repeat(512);
-    let many = format!("{}z", "z/".repeat(511));
-    let slashes = "/".repeat(1024);
-    let percent = "%2F".repeat(341);
-    let under_long = format!("{fits}/{fits}/{fits}/{fits}");
-    let keys = [
-        "/",
-        "//",
-        "/x",
-        "x/",
-        "x//",
-        "a//b",
-        "a/b//",
-        "//a",
-        ".lobos",
-        ".lobos/",
-        ".lobos/x",
-        ".lobos/aside/kx",
-        ".lobos/tmp/x",
-        ".lobosx",
-        ".LOBOS/meta/1",
-        "d/.lobos/x",
-        ".lobos-tmp-1",
-        "d/.lobos-tmp-1/x",
-        "...",
-        "a%2Fb",
-        "%",
-        "a\\b",
-        "a\nb",
-        "\u{1}",
-        " ",
-        "ü",
-        "~",
-        "-",
-        "*?",
-        "con",
-        "k",
-        "d",
-        &long,
-        &fits,
-        &longest,
-        &uml,
-        &many,
-        &slashes,
-        &percent,
-        &under_long,
-    ];
+    let keys = strange();
     for quirks in [0, 1, 6].map(|n| all_quirks()[n]) {
         let shop = Shop::with(Options::default(), quirks);
-        for key in keys {
+        for key in &keys {
             shop.put(key, key.as_bytes());
             assert_eq!(shop.body(key), key.as_bytes(), "{key:?}");
             shop.put(key, key.as_bytes());
@@ -150,13 +116,13 @@ fn strange_keys() {
             assert_eq!(shop.get(key).unwrap_err(), Code::NoSuchKey, "{key:?}");
             assert_eq!(shop.keys(), [""; 0], "{key:?}");
         }
-        for key in keys {
+        for key in &keys {
             shop.put(key, key.as_bytes());
         }
-        let mut sorted = keys.map(str::to_owned);
+        let mut sorted = keys.clone();
         sorted.sort();
         assert_eq!(shop.keys(), sorted);
-        for key in keys {
+        for key in &keys {
             assert_eq!(shop.body(key), key.as_bytes(), "{key:?}");
             shop.delete(key);
         }

@@ -279,8 +279,9 @@ impl Connection {
         let exchange = &mut self.exchange;
         let parsed = Head::parse(bytes, &config.limits, |head| {
             let framing = exchange.read(head, &config)?;
-            exchange.awaits_continue &=
-                !more && !matches!(framing, Framing::None | Framing::Length(0));
+            // Also for a body of no bytes: botocore takes a final answer without it for an error
+            // and then loses the answer to the next request of the connection.
+            exchange.awaits_continue &= !more && framing != Framing::None;
             Ok((framing, route(head, framing, &config)))
         });
         match parsed.and_then(|framed| framed) {
@@ -447,7 +448,8 @@ impl Connection {
         let small = rest.is_none_or(|rest| rest <= self.config.limits.drain);
         // A client that awaits `100 Continue` may send its body or not: nobody can tell what the
         // next byte is.
-        let lost = self.exchange.broken || self.exchange.awaits_continue || !small;
+        let unsure = self.exchange.awaits_continue && rest != Some(0);
+        let lost = self.exchange.broken || unsure || !small;
         self.exchange.keep &= !lost && !self.finishing && !self.peer_closed;
         self.exchange.linger = lost || rest != Some(0);
         self.written = 0;
