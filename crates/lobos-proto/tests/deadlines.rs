@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobos_proto::Config;
+use lobos_proto::{Config, Connection, Step};
 use support::config;
 use support::driver::{Driver, Event, Wait};
 use support::memory::Memory;
@@ -111,6 +111,23 @@ fn stalled_upload() {
     assert_eq!(wait(&mut driver, 1), Wait::Read);
     assert!(!driver.connection.wants_sink() && driver.store.bytes("bench", "a").is_none());
     has_given_up(&mut driver);
+}
+
+#[test]
+fn slow_sink() {
+    // The time that the sink takes for a slice is not held against the client.
+    let config = config(|config| config.patience.stall = Duration::from_secs(STALL));
+    let at = |seconds| support::after(Duration::from_secs(seconds));
+    let mut connection = Connection::new(config, at(0));
+    let request = put("Content-Length: 4\r\n", "ab");
+    let (used, step) = connection.step(request.as_bytes(), at(0));
+    assert!(matches!(step, Step::Call(_)), "{step:?}");
+    connection.ready(at(0));
+    let (_, step) = connection.step(&request.as_bytes()[used..], at(1));
+    assert!(matches!(step, Step::Body(b"ab")), "{step:?}");
+    let (_, step) = connection.step(&[], at(100));
+    assert!(matches!(step, Step::Read { expect: 2 }), "{step:?}");
+    assert_eq!(connection.deadline(), Some(at(100 + STALL).instant));
 }
 
 #[test]

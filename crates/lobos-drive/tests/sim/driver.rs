@@ -29,6 +29,7 @@ pub(crate) struct Surroundings<'w> {
 }
 
 /// What a helper thread has of a connection.
+#[allow(clippy::large_enum_variant, reason = "one for each connection")]
 enum Work {
     Waiting(Job),
     Finished(Done),

@@ -44,7 +44,7 @@ impl Rng {
         let mut content = Vec::with_capacity(size + 8);
         while content.len() < size {
             let word = self.next();
-            if word % 23 == 0 {
+            if word.is_multiple_of(23) {
                 content.extend_from_slice(b"\r\n0\r\n\r\n");
             } else {
                 content.extend_from_slice(&word.to_le_bytes());

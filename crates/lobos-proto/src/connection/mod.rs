@@ -68,6 +68,8 @@ pub struct Connection {
     body: Range<u64>,
     finishing: bool,
     peer_closed: bool,
+    /// A slice of the body went to the sink, which may have taken its time.
+    appended: bool,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,7 @@ impl Connection {
             body: 0..0,
             finishing: false,
             peer_closed: false,
+            appended: false,
         }
     }
 
@@ -340,7 +343,8 @@ impl Connection {
         input: &'i [u8],
         now: Now,
     ) -> (usize, Result<Piece<'i>, Option<Step<'i>>>) {
-        if !input.is_empty() {
+        // The time that the sink took is not the client's.
+        if std::mem::take(&mut self.appended) || !input.is_empty() {
             self.since = now.instant;
         }
         let Some(body) = &mut self.incoming else { return (0, Ok(Piece::End)) };
@@ -360,7 +364,10 @@ impl Connection {
     fn step_body<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
         let (used, piece) = self.piece(input, now);
         match piece {
-            Ok(Piece::Data(data)) => (used, Some(Step::Body(data))),
+            Ok(Piece::Data(data)) => {
+                self.appended = true;
+                (used, Some(Step::Body(data)))
+            }
             Ok(_) => match self.expected() {
                 Ok(expected) => {
                     self.state = State::Commit;

@@ -130,17 +130,7 @@ impl Store for Memory {
         };
         Ok(Outcome::Done(match request {
             Request::ListBuckets(list) => Response::ListBuckets(list_buckets(&all, list)),
-            Request::CreateBucket(create) => {
-                let bucket = create.bucket;
-                if !bucket.is_valid_for_new() {
-                    return Err(Error::new(Code::InvalidBucketName).bucket(bucket.as_str()));
-                }
-                if all.contains_key(bucket.as_str()) {
-                    return Err(Error::new(Code::BucketAlreadyOwnedByYou).bucket(bucket.as_str()));
-                }
-                all.insert(bucket.to_string(), Objects::new());
-                Response::CreateBucket { bucket }
-            }
+            Request::CreateBucket(r) => create(&mut all, r.bucket)?,
             Request::HeadBucket(r) => has(&r.bucket).map(|()| Response::HeadBucket)?,
             Request::DeleteBucket(r) => match all.get(r.bucket.as_str()) {
                 None => return Err(no_bucket(&r.bucket)),
@@ -193,6 +183,17 @@ impl Store for Memory {
             }
         }))
     }
+}
+
+fn create(all: &mut All, bucket: BucketName) -> Result<Response, Error> {
+    if !bucket.is_valid_for_new() {
+        return Err(Error::new(Code::InvalidBucketName).bucket(bucket.as_str()));
+    }
+    if all.contains_key(bucket.as_str()) {
+        return Err(Error::new(Code::BucketAlreadyOwnedByYou).bucket(bucket.as_str()));
+    }
+    all.insert(bucket.to_string(), Objects::new());
+    Ok(Response::CreateBucket { bucket })
 }
 
 fn find(all: &All, get: &GetObject) -> Result<Object, Error> {
