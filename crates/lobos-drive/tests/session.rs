@@ -214,7 +214,9 @@ fn stopping() {
     assert!(open && matches!(upload.next(now()), Need::Read { expect: 4 }));
     feed(&mut upload, b"data");
     let (written, open) = run(&mut upload);
-    assert!(!open && written.starts_with(b"HTTP/1.1 200 "));
+    assert!(open && written.starts_with(b"HTTP/1.1 200 "), "until the client has read the answer");
+    upload.peer_closed(now());
+    assert!(!run(&mut upload).1);
 
     let mut late = session(&store);
     feed(&mut late, &put("late", 4));

@@ -457,8 +457,11 @@ impl Connection {
         // next byte is.
         let unsure = self.exchange.awaits_continue && rest != Some(0);
         let lost = self.exchange.broken || unsure || !small;
+        // A client that keeps the connection may have sent its next request already, and a reset
+        // would take this answer from it.
+        let more = self.exchange.keep && self.finishing;
         self.exchange.keep &= !lost && !self.finishing && !self.peer_closed;
-        self.exchange.linger = lost || rest != Some(0);
+        self.exchange.linger = lost || more || rest != Some(0);
         self.written = 0;
         self.out.clear();
         let context = self.exchange.context(now);
@@ -491,7 +494,7 @@ impl Connection {
         self.state = match (self.exchange.keep && !self.finishing, &self.incoming) {
             (true, None) => State::Head { scanned: 0 },
             (true, Some(_)) => State::Drain,
-            (false, _) if self.exchange.linger => State::HalfClose,
+            (false, _) if self.exchange.linger || self.exchange.keep => State::HalfClose,
             (false, _) => State::Closed,
         };
     }
