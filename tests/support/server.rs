@@ -65,9 +65,9 @@ impl Setup {
 
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
-        let mut command = lobos();
+        let mut command = contained(self.home.path());
         command.args(["--port", "0", "--runtime", self.runtime.0]);
-        command.env("LOBOS_THREADS", "2").args(&self.args).current_dir(self.home.path());
+        command.env("LOBOS_THREADS", "2").args(&self.args);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let err = child.stderr.take().unwrap();
@@ -97,6 +97,34 @@ impl Setup {
         };
         Server { child, home: self.home, address, said, log: Some(log) }
     }
+}
+
+/// Everything but the folder of the test is read-only for the server, whatever a test makes it
+/// try: in a mount namespace of its own, where `$1` is that folder.
+const CONTAIN: &str = r#"
+set -e
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+home=$1
+shift
+mount --bind "$home" "$home"
+mount -o remount,bind,ro /
+for other in /tmp /var/tmp /dev/shm /home /run; do
+    mount -o remount,bind,ro "$other" 2>/dev/null || true
+done
+! touch "$home/../escaped" 2>/dev/null
+cd "$home"
+exec "$@"
+"#;
+
+/// The command in a mount namespace of its own.
+fn contained(home: &Path) -> Command {
+    let mut command = Command::new("/usr/bin/unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "/bin/sh", "-c", CONTAIN, "sh"]).arg(home);
+    command.arg(env!("CARGO_BIN_EXE_lobos")).env_clear().stdin(Stdio::null());
+    command
 }
 
 /// The command, with no setting from the environment of whoever runs the tests.

@@ -107,7 +107,7 @@ impl Default for Patience {
             idle: Duration::from_secs(75),
             head: Duration::from_secs(30),
             stall: Duration::from_secs(30),
-            linger: Duration::from_secs(5),
+            linger: Duration::from_secs(2),
         }
     }
 }
