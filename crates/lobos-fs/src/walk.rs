@@ -3,21 +3,23 @@
 //! It goes depth-first through sorted snapshots, can be moved to any key at the cost of one binary
 //! search per folder on the way, and never looks into a folder unless told to.
 
+mod open;
+
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use lobos_proto::op::ListedObject;
 use lobos_proto::{ETag, Key, Timestamp};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Statx};
-use rustix::fs::{StatxFlags, openat2, seek, statx};
+use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom, Statx, StatxFlags, seek, statx};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::folder;
-use crate::key::{self, Place};
+use crate::key;
 use crate::object::listed_etag;
 use crate::snapshot::{Buffer, Id, Kind, Snapshot, Snapshots};
+use open::{file_type, glance, ids_above, open_base, open_child, present};
 
 /// Room for one getdents call; more makes no difference.
 const BUFFER: usize = 64 * 1024;
@@ -355,90 +357,5 @@ impl<'a> Walk<'a> {
             stat = statx(&fd, c"", AtFlags::EMPTY_PATH, mask)?;
         }
         Ok(Some(stat).filter(|stat| file_type(stat) == FileType::RegularFile))
-    }
-}
-
-fn file_type(stat: &Statx) -> FileType {
-    FileType::from_raw_mode(u32::from(stat.stx_mode))
-}
-
-/// Opens a folder in `folder` that is no link.
-fn open_child(folder: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat2(folder, name, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
-}
-
-/// Opens the folder of a prefix: empty, or a path with a slash at its end. `None` if no key in it
-/// is a path.
-fn open_base(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Errno> {
-    let Some(path) = path.strip_suffix('/') else { return present(bucket.folder("")) };
-    let has_dots = path.split('/').any(|segment| segment == "." || segment == "..");
-    if has_dots || path.contains('\0') || key::place(path) != Place::File(path) {
-        return Ok(None);
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match openat2(bucket.dir(), path, flags, Mode::empty(), resolve) {
-        Err(Errno::LOOP) => {}
-        other => return present(other),
-    }
-    // A link is on the way: as in a walk from above, it must not lead to where the path has been.
-    let Some(fd) = present(bucket.folder(path))? else { return Ok(None) };
-    let mut way = ids_above(bucket, path)?;
-    way.push(Id::of(fd.as_fd())?);
-    let circle = (1..way.len()).any(|at| way[..at].contains(&way[at]));
-    Ok(if circle { None } else { Some(fd) })
-}
-
-/// The folders above `path`, from the bucket down; a slash at its end does not matter.
-fn ids_above(bucket: &Bucket, path: &str) -> Result<Vec<Id>, Errno> {
-    let path = path.trim_end_matches('/');
-    let mut ids = Vec::new();
-    if path.is_empty() {
-        return Ok(ids);
-    }
-    let ends = path.match_indices('/').map(|(slash, _)| slash);
-    for end in std::iter::once(0).chain(ends) {
-        if let Some(fd) = present(bucket.folder(&path[..end]))? {
-            ids.push(Id::of(fd.as_fd())?);
-        }
-    }
-    Ok(ids)
-}
-
-/// Whether a file is among the first names in `folder`; only names of up to `room` bytes count.
-fn glance(folder: BorrowedFd<'_>, buffer: &mut Buffer, room: usize) -> Result<bool, Errno> {
-    let mut dir = RawDir::new(folder, buffer);
-    loop {
-        match present(dir.next().transpose())?.flatten() {
-            None => return Ok(false),
-            Some(entry) if entry.file_type() == FileType::RegularFile => {
-                let name = entry.file_name();
-                let counts = name.to_str().is_ok_and(|text| text.len() <= room);
-                if counts && !key::is_ours(name.to_bytes(), false) {
-                    return Ok(true);
-                }
-            }
-            Some(_) => {}
-        }
-        if dir.is_buffer_empty() {
-            return Ok(false);
-        }
-    }
-}
-
-/// `None` for what is not there, or not for us: it is left out of the listing.
-fn present<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(
-            // A name that vanished, or has become something else.
-            Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NAMETOOLONG
-            // A link that leads nowhere, in circles or out of the bucket.
-            | Errno::LOOP | Errno::XDEV
-            // No right to read it.
-            | Errno::ACCESS | Errno::PERM,
-        ) => Ok(None),
-        Err(error) => Err(error),
     }
 }
