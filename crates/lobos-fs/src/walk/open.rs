@@ -28,7 +28,12 @@ pub(super) fn open_child(folder: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd,
 /// # Errors
 /// Whatever the disk says, and of the bucket itself also that we may not read it.
 pub(super) fn open_base(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Errno> {
-    let Some(path) = path.strip_suffix('/') else { return bucket.folder("").map(Some) };
+    let Some(path) = path.strip_suffix('/') else {
+        return match bucket.folder("") {
+            Err(Errno::NOENT) => Ok(None),
+            opened => opened.map(Some),
+        };
+    };
     let has_dots = path.split('/').any(|segment| segment == "." || segment == "..");
     if has_dots || path.contains('\0') || key::place(path) != Place::File(path) {
         return Ok(None);
