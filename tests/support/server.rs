@@ -111,7 +111,13 @@ mount -o remount,bind,ro /
 for other in /tmp /var/tmp /dev/shm /home /run; do
     mount -o remount,bind,ro "$other" 2>/dev/null || true
 done
-! touch "$home/../escaped" 2>/dev/null
+for outside in "$home/.." / /tmp /var/tmp /dev/shm /home /run; do
+    if touch "$outside/lobos-escaped" 2>/dev/null; then
+        rm -f "$outside/lobos-escaped"
+        echo "not contained: $outside can be written" >&2
+        exit 1
+    fi
+done
 cd "$home"
 exec "$@"
 "#;
