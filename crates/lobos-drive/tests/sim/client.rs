@@ -433,6 +433,12 @@ impl Client {
         self.habits.blocking
     }
 
+    /// Whether it got so many answers, or has gone before.
+    pub(crate) fn has_got(&self, answers: usize) -> bool {
+        let left = [Trouble::Reset, Trouble::Leave, Trouble::Deaf];
+        self.answered >= answers || left.into_iter().any(|trouble| self.is_in(trouble))
+    }
+
     /// Whether all bytes of a request went out.
     pub(crate) fn has_sent(&self, sent: &Sent) -> bool {
         self.out as u64 >= sent.end && sent.plan.fate == Fate::Fine

@@ -65,6 +65,15 @@ pub(crate) struct Driver {
     timed_out: bool,
     /// When the next `Event::Deadline` comes.
     alarm: Option<Micros>,
+    /// Where the head begins that is half here, and its deadline.
+    partial: Option<(u64, Micros)>,
+    half_closed: bool,
+    /// What is answered from now on is the last answer.
+    finishing: bool,
+    /// Final answers that are out.
+    pub(crate) answers: usize,
+    /// The server has stopped before this connection was done.
+    pub(crate) is_cut: bool,
 }
 
 enum Flow {
@@ -101,6 +110,11 @@ impl Driver {
             eager: false,
             timed_out: false,
             alarm: None,
+            partial: None,
+            half_closed: false,
+            finishing: false,
+            answers: 0,
+            is_cut: false,
         }
     }
 
@@ -163,6 +177,9 @@ impl Driver {
 
     pub(crate) fn stop(&mut self, phase: Phase, around: &mut Surroundings<'_>) {
         let Some(session) = &mut self.session else { return };
+        // What is half out already could not know.
+        self.finishing |= self.writing != Some(false);
+        self.is_cut |= phase == Phase::Over;
         session.stop(phase);
         if self.work.is_none() {
             self.drive(around);
@@ -213,6 +230,7 @@ impl Driver {
                 around.line.note(self.id, format_args!("server half-closes"));
                 self.check_open(0, 0, "half-close", around.store);
                 around.down.end(around.line);
+                self.half_closed = true;
                 Flow::On
             }
             Need::Close => Flow::Over,
@@ -250,7 +268,12 @@ impl Driver {
         let output = session.transmit();
         let left = output.body.end - output.body.start;
         assert!(left > 0 || !output.head.is_empty(), "nothing to write");
+        let begins = self.writing.is_none();
         let interim = *self.writing.get_or_insert_with(|| Answer::begins(output.head, 100));
+        if begins && !interim && self.finishing {
+            let head = String::from_utf8_lossy(output.head);
+            assert!(head.contains("\r\nConnection: close\r\n"), "it does not say that it stops");
+        }
         let mut bytes = output.head.to_vec();
         let room = around.line.rng.pick(&[1, 64, 4096]).min(left as usize);
         let joined = bytes.is_empty() || around.line.rng.chance(50);
@@ -277,6 +300,7 @@ impl Driver {
             let output = session.transmit();
             if output.head.is_empty() && output.body.is_empty() {
                 self.writing = None;
+                self.answers += usize::from(!interim);
             }
         }
         self.check_write(interim, around);
@@ -297,9 +321,10 @@ impl Driver {
                 self.alarm = Some(moment);
                 around.line.at(moment, Event::Deadline(self.id));
             }
+            self.check_patience(moment, around.sent);
         }
         if self.habits.reclaims {
-            let buffer = session.reclaim();
+            let buffer = self.session.as_mut().expect("a session").reclaim();
             let whole = buffer.capacity() == around.capacity;
             assert!(buffer.bytes().is_empty() && (whole || self.work.is_some()));
             if whole {
@@ -345,6 +370,20 @@ impl Driver {
             assert_eq!(unread, 0, "bytes of a body are kept");
             assert!(expect <= request.end - at, "{expect} bytes expected, more than there are");
         }
+    }
+
+    /// A head has one deadline, however it dribbles in.
+    fn check_patience(&mut self, moment: Micros, sent: &[Sent]) {
+        let at = self.received;
+        let half = |sent: &&Sent| sent.start < at && at < sent.start + sent.plan.head as u64;
+        let start = sent.iter().find(half).map(|sent| sent.start);
+        let first = match (self.partial, start) {
+            (Some((start, first)), Some(now)) if start == now => first,
+            _ => moment,
+        };
+        let reading = self.writing.is_none() && !self.half_closed;
+        assert!(moment <= first || !reading, "a head gets more time with each byte");
+        self.partial = start.filter(|_| reading).map(|start| (start, moment));
     }
 
     fn check_write(&self, interim: bool, around: &Surroundings<'_>) {

@@ -68,7 +68,7 @@ impl World {
                 Link { up, down, client: person, driver }
             })
             .collect();
-        if line.rng.chance(15) {
+        if line.rng.chance(25) {
             stop(&mut line);
         }
         let capacity = HEAD + 1 + line.rng.pick(&[0, 99, 250]);
@@ -85,6 +85,10 @@ impl World {
         }
         for (id, link) in self.links.iter().enumerate() {
             assert!(link.driver.is_over(), "#{id} never closes");
+            // A disk that fails ends a connection at once.
+            let cut = link.driver.is_cut || self.store.state().accounts[id].cuts > 0;
+            let got = cut || link.client.has_got(link.driver.answers);
+            assert!(got, "#{id}: an answer was lost on its way");
         }
         let clients: Vec<_> = self.links.drain(..).map(|link| link.client).collect();
         check::log(&self.store.state(), &clients);
@@ -164,7 +168,9 @@ fn rates(line: &mut Timeline) -> Rates {
 }
 
 fn stop(line: &mut Timeline) {
-    let begin = line.rng.between(0, 3000) as u64 * MS;
+    // Many stop while the first requests run.
+    let latest = line.rng.pick(&[400, 3000]);
+    let begin = line.rng.between(0, latest) as u64 * MS;
     let leave = begin + line.rng.between(0, 2000) as u64 * MS;
     let over = leave + line.rng.between(0, 3000) as u64 * MS;
     line.at(begin, Event::Stop(Phase::Finishing));
