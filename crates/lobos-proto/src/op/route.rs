@@ -4,9 +4,8 @@ use super::put_object::promise;
 use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
-    GetBucketLocation, GetBucketVersioning, GetObject, GetObjectAttributes,
-    GetObjectLockConfiguration, GetObjectTagging, HeadBucket, HeadObject, ListBuckets,
-    ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
+    GetBucketLocation, GetObject, GetObjectAttributes, GetObjectTagging, HeadBucket, HeadObject,
+    ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
 use crate::http::body::Promise;
@@ -209,12 +208,6 @@ impl Incoming<'_> {
             ("GET", Some("location")) => {
                 call(Request::GetBucketLocation(GetBucketLocation { bucket }))
             }
-            ("GET", Some("versioning")) => {
-                call(Request::GetBucketVersioning(GetBucketVersioning { bucket }))
-            }
-            ("GET", Some("object-lock")) => {
-                call(Request::GetObjectLockConfiguration(GetObjectLockConfiguration { bucket }))
-            }
             ("GET", Some("uploads")) => {
                 let list = ListMultipartUploads::parse(bucket, query, limits)?;
                 call(Request::ListMultipartUploads(list))
@@ -232,7 +225,7 @@ impl Incoming<'_> {
             ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
                 Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
             })),
-            (method, Some(name)) => match Configuration::from_name(name) {
+            (method, Some(name)) => match Configuration::of(name, query) {
                 Some(kind) => self.configuration(method, bucket, kind),
                 None => Err(not_implemented(name)),
             },
@@ -253,11 +246,8 @@ impl Incoming<'_> {
                 let get = GetBucketConfiguration { bucket, kind };
                 Ok(Route::Call(Request::GetBucketConfiguration(get)))
             }
-            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)?),
-            "DELETE" => {
-                let put = PutBucketConfiguration { bucket, kind, document: None };
-                Ok(Route::Call(Request::PutBucketConfiguration(put)))
-            }
+            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)),
+            "DELETE" => Ok(Route::Call(PutBucketConfiguration::remove(bucket, kind)?)),
             _ => Err(Error::new(Code::MethodNotAllowed)),
         }
     }

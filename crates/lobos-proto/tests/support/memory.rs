@@ -96,10 +96,6 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::HeadBucket(r) => ("HeadBucket", r.bucket.as_str(), ""),
         Request::DeleteBucket(r) => ("DeleteBucket", r.bucket.as_str(), ""),
         Request::GetBucketLocation(r) => ("GetBucketLocation", r.bucket.as_str(), ""),
-        Request::GetBucketVersioning(r) => ("GetBucketVersioning", r.bucket.as_str(), ""),
-        Request::GetObjectLockConfiguration(r) => {
-            ("GetObjectLockConfiguration", r.bucket.as_str(), "")
-        }
         Request::ListObjects(r) => ("ListObjects", r.bucket.as_str(), ""),
         Request::HeadObject(r) => ("HeadObject", r.0.bucket.as_str(), r.0.key.as_str()),
         Request::GetObject(r) => ("GetObject", r.bucket.as_str(), r.key.as_str()),
@@ -148,14 +144,12 @@ impl Store for Memory {
             Request::GetBucketLocation(r) => {
                 has(&r.bucket).map(|()| Response::GetBucketLocation)?
             }
-            Request::GetBucketVersioning(r) => {
-                has(&r.bucket).map(|()| Response::GetBucketVersioning)?
-            }
-            Request::GetObjectLockConfiguration(r) => {
-                has(&r.bucket)?;
-                return Err(Error::new(Code::ObjectLockConfigurationNotFoundError)
-                    .bucket(r.bucket.as_str()));
-            }
+            // Nothing is kept here.
+            Request::GetBucketConfiguration(r) => has(&r.bucket).and_then(|()| r.respond(None))?,
+            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| match r.document {
+                Some(_) => Response::PutBucketConfiguration,
+                None => Response::DeleteBucketConfiguration,
+            })?,
             Request::ListObjects(r) => {
                 let objects = all.get(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::ListObjects(Box::new(page(objects, r)))
