@@ -136,6 +136,9 @@ pub(crate) fn error(out: &mut Vec<u8>, context: &Context<'_>, error: &Error) {
         if let Some(size) = extra.size {
             xml.display("ActualObjectSize", size);
         }
+        for (name, value) in &extra.details {
+            xml.text(name, value);
+        }
     }
     xml.text("Resource", context.resource);
     xml.display("RequestId", format_args!("{:016X}", context.request_id));
