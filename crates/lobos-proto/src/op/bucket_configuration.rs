@@ -262,8 +262,8 @@ fn versioning(document: &[u8]) -> Result<Option<String>, Error> {
 }
 
 fn cors(document: &[u8]) -> Result<Option<String>, Error> {
-    let _ = root(document, "CORSConfiguration")?;
-    Err(not_implemented("CORS configuration"))
+    root(document, "CORSConfiguration")?;
+    super::cors::validate(document).map(Some)
 }
 
 fn encryption(document: &[u8]) -> Result<Option<String>, Error> {
