@@ -6,6 +6,9 @@ use std::io::Write;
 use crate::s3::xml::Xml;
 use crate::{Code, Error, Now, Timestamp};
 
+/// The region of a server that has none.
+pub(crate) const US_EAST_1: &str = "us-east-1";
+
 /// What an answer must know of the request.
 #[derive(Debug)]
 pub(crate) struct Context<'c> {
@@ -20,6 +23,8 @@ pub(crate) struct Context<'c> {
     /// The connection stays.
     pub(crate) keep: bool,
     pub(crate) now: Now,
+    /// Where the server is.
+    pub(crate) region: &'c str,
     /// The web page's origin, if it is allowed.
     pub(crate) origin: Option<&'c str>,
 }
@@ -52,6 +57,11 @@ impl<'a> Answer<'a> {
             answer.header("Access-Control-Expose-Headers", "*");
         }
         answer
+    }
+
+    /// The region of the server, and so of every bucket.
+    pub(crate) fn region(&self) -> &'a str {
+        self.context.region
     }
 
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
@@ -181,6 +191,7 @@ mod tests {
             old: false,
             keep: true,
             now,
+            region: US_EAST_1,
             origin: None,
         };
         let mut out = Vec::new();

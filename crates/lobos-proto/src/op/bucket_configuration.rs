@@ -86,7 +86,7 @@ const ROWS: [(Configuration, &str, Without, Check); 24] = [
         ownership_controls,
     ),
     (C::Policy, "policy", Lacks(Code::NoSuchBucketPolicy), no),
-    (C::PolicyStatus, "policyStatus", Lacks(Code::NoSuchBucketPolicy), no),
+    (C::PolicyStatus, "policyStatus", Lacks(Code::NoSuchBucketPolicy), no_put),
     (
         C::PublicAccessBlock,
         "publicAccessBlock",
@@ -232,6 +232,11 @@ fn kept(root: &Element) -> Result<Option<String>, Error> {
 
 fn no(_: &[u8]) -> Result<Option<String>, Error> {
     Err(not_implemented("This configuration of a bucket"))
+}
+
+/// S3 has no PUT for it.
+fn no_put(_: &[u8]) -> Result<Option<String>, Error> {
+    Err(Error::new(Code::MethodNotAllowed))
 }
 
 /// One child of two words, of which the server does one.

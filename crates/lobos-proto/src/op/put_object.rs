@@ -84,7 +84,7 @@ impl PutObject {
 /// Whether a new object with these headers is what they ask for.
 ///
 /// # Errors
-/// `NotImplemented`, `InvalidArgument` for an ACL that S3 does not have.
+/// `NotImplemented`.
 pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
     if let Some(name) = UNSUPPORTED.iter().find(|name| head.has(name)) {
         return Err(Error::new(Code::NotImplemented)
@@ -94,7 +94,7 @@ pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
         return Err(Error::new(Code::NotImplemented)
             .message("The only server-side encryption accepted is AES256."));
     }
-    super::acl::check_upload(head)
+    Ok(())
 }
 
 /// What any request with a body says of it.

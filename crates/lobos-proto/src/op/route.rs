@@ -12,7 +12,7 @@ use crate::http::body::Promise;
 use crate::http::head::{Framing, Head};
 use crate::http::host::origin_allowed;
 use crate::http::target::{Query, Target, decode};
-use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request, TagSet};
+use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request};
 
 /// What to do with a request.
 #[derive(Debug)]
@@ -138,7 +138,8 @@ pub(crate) fn route(
     if write && config.read_only {
         return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
     }
-    let request = Incoming { head, framing, query, limits: &config.limits };
+    let (limits, region) = (&config.limits, config.region.as_deref());
+    let request = Incoming { head, framing, query, limits, region };
     let operation = subresource(&request.query, write)?;
     match (bucket, key) {
         (None, _) => request.service(operation),
@@ -187,13 +188,15 @@ struct Incoming<'r> {
     framing: Framing,
     query: Query,
     limits: &'r Limits,
+    region: Option<&'r str>,
 }
 
 impl Incoming<'_> {
     fn service(&self, operation: Option<&str>) -> Result<Route, Error> {
         match (self.head.method, operation) {
             ("GET", None) => {
-                Ok(Route::Call(Request::ListBuckets(ListBuckets::parse(&self.query)?)))
+                let list = ListBuckets::parse(&self.query, self.region)?;
+                Ok(Route::Call(Request::ListBuckets(list)))
             }
             (_, Some(name)) => Err(not_implemented(name)),
             _ => Err(Error::new(Code::MethodNotAllowed)),
@@ -215,12 +218,7 @@ impl Incoming<'_> {
             ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: None })),
             ("PUT", Some("acl")) => self.put_acl(bucket, None),
             ("HEAD", None) => call(Request::HeadBucket(HeadBucket { bucket })),
-            ("PUT", None) => {
-                CreateBucket::check(self.head)?;
-                self.document(Document::new(move |document, _| {
-                    Ok(Request::CreateBucket(CreateBucket::parse(bucket, document)?))
-                }))
-            }
+            ("PUT", None) => self.document(CreateBucket::parse(bucket, self.head)?),
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
             ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
                 Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
@@ -294,8 +292,17 @@ impl Incoming<'_> {
                 call(Request::GetObjectAttributes(get))
             }
             ("GET" | "PUT" | "DELETE", Some("tagging")) => self.tagging(bucket, key),
-            ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: Some(key) })),
+            ("GET", Some("acl")) => {
+                super::check_version(query)?;
+                call(Request::GetAcl(Acl { bucket, key: Some(key) }))
+            }
             ("PUT", Some("acl")) => self.put_acl(bucket, Some(key)),
+            ("GET" | "PUT", Some("retention" | "legal-hold")) => {
+                Err(Error::new(Code::InvalidRequest)
+                    .message("Bucket is missing Object Lock Configuration"))
+            }
+            ("POST", Some("restore")) => Err(Error::new(Code::InvalidObjectState)
+                .message("Restore is not allowed for the object's current storage class")),
             (_, Some(name)) => Err(not_implemented(name)),
             _ => Err(Error::new(Code::MethodNotAllowed)),
         }
@@ -336,17 +343,17 @@ impl Incoming<'_> {
         super::check_version(&self.query)?;
         match self.head.method {
             "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
-            "PUT" => self.document(PutObjectTagging::parse(bucket, key)?),
+            "PUT" => self.document(PutObjectTagging::parse(bucket, key)),
             _ => {
-                let none = PutObjectTagging { bucket, key, tags: TagSet::default() };
+                let none = PutObjectTagging { bucket, key, tags: None };
                 Ok(Route::Call(Request::PutObjectTagging(none)))
             }
         }
     }
 
     fn put_acl(&self, bucket: BucketName, key: Option<Key>) -> Result<Route, Error> {
-        Acl::check(self.head)?;
-        Ok(Route::Call(Request::PutAcl(Acl { bucket, key })))
+        super::check_version(&self.query)?;
+        self.document(Acl::parse(bucket, key, self.head)?)
     }
 
     fn document(&self, document: Document) -> Result<Route, Error> {
