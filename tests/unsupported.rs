@@ -21,48 +21,15 @@ on_every_runtime![
     posts,
 ];
 
-const OBJECT: &[&str] = &[
-    "acl",
-    "tagging",
-    "retention",
-    "legal-hold",
-    "torrent",
-    "attributes",
-    "restore",
-    "select&select-type=2",
-    "annotation",
-    "encryption",
-    "renameObject",
-];
+const OBJECT: &[&str] =
+    &["torrent", "attributes", "select&select-type=2", "annotation", "encryption", "renameObject"];
 
 const BUCKET: &[&str] = &[
-    "acl",
-    "accelerate",
-    "analytics",
-    "cors",
-    "encryption",
-    "intelligent-tiering",
-    "inventory",
-    "lifecycle",
-    "logging",
-    "metrics",
-    "notification",
-    "ownershipControls",
-    "policy",
-    "policyStatus",
-    "publicAccessBlock",
-    "replication",
-    "requestPayment",
     "session",
-    "tagging",
     "versions",
-    "website",
     "metadataAnnotationTable",
-    "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",
-    "metadataTable",
-    "abac",
 ];
 
 fn object_sub_resources(server: &Server) {
@@ -101,7 +68,7 @@ fn bucket_sub_resources(server: &Server) {
     }
     for name in ["versioning", "object-lock", "location"] {
         let response = server.put(&format!("/bench?{name}"), "<X/>");
-        assert!([405, 501].contains(&response.status), "{name}");
+        assert!([400, 405, 501].contains(&response.status), "{name}");
         response.refusal();
     }
     assert_eq!(server.get("/bench/k").expect(200).text(), "hello");
@@ -179,12 +146,10 @@ fn customer_keys(server: &Server) {
 }
 
 fn promises_in_headers(server: &Server) {
-    // Tags and locks that would be lost are refused, not left out.
-    for (name, value) in [
-        ("x-amz-tagging", "a=b"),
-        ("x-amz-object-lock-mode", "COMPLIANCE"),
-        ("x-amz-object-lock-legal-hold", "ON"),
-    ] {
+    // Locks that would be lost are refused, not left out.
+    for (name, value) in
+        [("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-object-lock-legal-hold", "ON")]
+    {
         let request = server.request("PUT", "/bench/k").header(name, value).body("hello");
         request.send().error(501, "NotImplemented");
     }

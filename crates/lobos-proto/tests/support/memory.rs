@@ -150,16 +150,7 @@ impl Store for Memory {
             Request::GetObjectTagging(r) => {
                 Response::GetObjectTagging(object(&mut all, &r.bucket, &r.key)?.tags.clone())
             }
-            Request::PutObjectTagging(r) => {
-                let object = object(&mut all, &r.bucket, &r.key)?;
-                let response = match r.tags {
-                    Some(_) => Response::PutObjectTagging,
-                    None => Response::DeleteObjectTagging,
-                };
-                object.tags = r.tags.unwrap_or_default();
-                object.info.tags = object.tags.pairs().len();
-                response
-            }
+            Request::PutObjectTagging(r) => tag(object(&mut all, &r.bucket, &r.key)?, r.tags),
             // Nothing is kept here.
             Request::GetBucketConfiguration(r) => has(&r.bucket).and_then(|()| r.respond(None))?,
             Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| match r.document {
@@ -218,6 +209,16 @@ fn find(all: &All, get: &GetObject) -> Result<Object, Error> {
 fn object<'a>(all: &'a mut All, bucket: &BucketName, key: &Key) -> Result<&'a mut Object, Error> {
     let objects = all.get_mut(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
     objects.get_mut(key.as_str()).ok_or_else(|| no_key(key))
+}
+
+fn tag(object: &mut Object, tags: Option<TagSet>) -> Response {
+    let response = match tags {
+        Some(_) => Response::PutObjectTagging,
+        None => Response::DeleteObjectTagging,
+    };
+    object.tags = tags.unwrap_or_default();
+    object.info.tags = object.tags.pairs().len();
+    response
 }
 
 /// The bucket, and the object if it is about one.
