@@ -19,7 +19,7 @@ pub(crate) fn keep(value: &[u8]) -> Cow<'_, str> {
         _ => {}
     }
     let mut text = String::new();
-    let mut escape = |text: &mut String, bytes: &[u8]| {
+    let escape = |text: &mut String, bytes: &[u8]| {
         text.extend(bytes.iter().filter_map(|b| char::from_u32(BYTE + u32::from(*b))));
     };
     for chunk in value.utf8_chunks() {
