@@ -1,7 +1,9 @@
 //! What one request and its answer have in common.
 
+use crate::auth::{OWNER, access_key};
 use crate::http::encode::Context;
 use crate::http::head::{Framing, Head};
+use crate::http::target::{Query, Target};
 use crate::{Config, Error, Now, Request};
 
 /// The request that is being answered.
@@ -12,6 +14,8 @@ pub(super) struct Exchange {
     request_number: u64,
     /// The target up to its query.
     resource: String,
+    /// The access key that the request names, else [`OWNER`].
+    owner: String,
     /// The Origin, if it may read the answer.
     origin: Option<String>,
     /// Access-Control-Request-Headers.
@@ -38,6 +42,7 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
+            owner: String::new(),
             origin: None,
             asked_headers: String::new(),
             head: false,
@@ -56,6 +61,8 @@ impl Exchange {
         self.request_number += 1;
         self.resource.clear();
         self.resource.push('/');
+        self.owner.clear();
+        self.owner.push_str(OWNER);
         self.origin = None;
         self.asked_headers.clear();
         (self.head, self.old, self.keep) = (false, false, false);
@@ -72,7 +79,15 @@ impl Exchange {
         self.head = head.method == "HEAD";
         self.old = head.old;
         self.resource.clear();
-        self.resource.push_str(head.target.split('?').next().unwrap_or_default());
+        match Target::parse(head.target) {
+            Ok(target) => {
+                self.resource.push_str(target.path);
+                if let Some(owner) = owner(head, target.query) {
+                    self.owner = owner;
+                }
+            }
+            Err(_) => self.resource.push_str(head.target.split('?').next().unwrap_or_default()),
+        }
         let framing = head.framing()?;
         head.host()?;
         self.keep = if head.old {
@@ -99,8 +114,17 @@ impl Exchange {
             keep: self.keep,
             now,
             origin: self.origin.as_deref(),
+            owner: &self.owner,
         }
     }
+}
+
+/// The access key that a request names.
+fn owner(head: &Head<'_>, query: &str) -> Option<String> {
+    // Few queries name one, and a query is not to be read twice for nothing.
+    let names = query.contains("Credential") || query.contains("AWSAccessKeyId");
+    let query = if names { Query::parse(query).unwrap_or_default() } else { Query::default() };
+    access_key(head, &query)
 }
 
 /// Spreads a counter over 64 bits (the finalizer of splitmix64).

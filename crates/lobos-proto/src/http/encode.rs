@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use super::raw;
 use crate::s3::xml::Xml;
 use crate::{Code, Error, Now, Timestamp};
 
@@ -22,6 +23,8 @@ pub(crate) struct Context<'c> {
     pub(crate) now: Now,
     /// The web page's origin, if it is allowed.
     pub(crate) origin: Option<&'c str>,
+    /// Whose the buckets are: the access key that the request names.
+    pub(crate) owner: &'c str,
 }
 
 /// One answer under construction.
@@ -54,12 +57,22 @@ impl<'a> Answer<'a> {
         answer
     }
 
+    /// The id and name of the owner of everything.
+    pub(crate) fn owner(&self) -> &'a str {
+        self.context.owner
+    }
+
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
     /// it is parsed, and what slips through is cut here rather than splitting the answer.
     pub(crate) fn header(&mut self, name: &str, value: impl Display) {
         let start = self.out.len();
         // Writing to a Vec cannot fail.
         let _ = write!(self.out, "{name}: {value}");
+        if self.out[start..].contains(&raw::LEAD) {
+            let line = String::from_utf8_lossy(&self.out[start..]).into_owned();
+            self.out.truncate(start);
+            self.out.extend_from_slice(&raw::bytes(&line));
+        }
         if let Some(at) = self.out[start..].iter().position(|b| matches!(b, b'\r' | b'\n' | 0)) {
             self.out.truncate(start + at);
         }
@@ -182,6 +195,7 @@ mod tests {
             keep: true,
             now,
             origin: None,
+            owner: "",
         };
         let mut out = Vec::new();
         let mut answer = Answer::new(&mut out, &context, 200);

@@ -108,9 +108,9 @@ impl GetObject {
             Some(text) => match text.parse() {
                 Ok(number @ 1..=10_000_u32) => Some(number),
                 _ => {
-                    return Err(Error::new(Code::InvalidArgument).message(
-                        "Part number must be an integer between 1 and 10000, inclusive.",
-                    ));
+                    return Err(Error::new(Code::InvalidArgument)
+                        .message("Part number must be an integer between 1 and 10000, inclusive.")
+                        .argument("partNumber", text));
                 }
             },
         };

@@ -56,17 +56,17 @@ impl ListBuckets {
     }
 }
 
-/// The one user there is.
-pub(crate) fn write_owner(xml: &mut Xml) {
+/// The one user there is: [`Answer::owner`].
+pub(crate) fn write_owner(xml: &mut Xml, owner: &str) {
     xml.open("Owner");
-    xml.text("ID", "lobos");
-    xml.text("DisplayName", "lobos");
+    xml.text("ID", owner);
+    xml.text("DisplayName", owner);
     xml.close("Owner");
 }
 
 pub(crate) fn write(answer: Answer<'_>, page: &Buckets) {
     let mut xml = Xml::s3("ListAllMyBucketsResult");
-    write_owner(&mut xml);
+    write_owner(&mut xml, answer.owner());
     xml.open("Buckets");
     for bucket in &page.buckets {
         xml.open("Bucket");
