@@ -1,7 +1,7 @@
 //! What one request and its answer have in common.
 
 use crate::auth::{OWNER, access_key};
-use crate::http::encode::Context;
+use crate::http::encode::{Context, US_EAST_1};
 use crate::http::head::{Framing, Head};
 use crate::http::target::{Query, Target};
 use crate::{Config, Error, Now, Request};
@@ -105,7 +105,7 @@ impl Exchange {
         Ok(framing)
     }
 
-    pub(super) fn context(&self, now: Now) -> Context<'_> {
+    pub(super) fn context<'c>(&'c self, now: Now, config: &'c Config) -> Context<'c> {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
@@ -113,6 +113,7 @@ impl Exchange {
             old: self.old,
             keep: self.keep,
             now,
+            region: config.region.as_deref().unwrap_or(US_EAST_1),
             origin: self.origin.as_deref(),
             owner: &self.owner,
         }
