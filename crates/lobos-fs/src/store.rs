@@ -1,6 +1,6 @@
 //! The store: one arm per operation.
 
-use lobos_proto::op::{DeleteObjects, Deleted, Deletions, GetObject, PutObject};
+use lobos_proto::op::{DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject};
 use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
 
 use crate::bucket::{Bucket, Shared};
@@ -125,9 +125,12 @@ impl Store for FsStore {
                 let none = Error::new(Code::ObjectLockConfigurationNotFoundError);
                 return Err(none.bucket(request.bucket.as_str()));
             }
+            Request::GetObjectAttributes(request) => {
+                let info = self.find(&request.bucket, &request.key)?.info;
+                Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
+            }
             Request::CopyObject(_)
             | Request::RenameObject(_)
-            | Request::GetObjectAttributes(_)
             | Request::GetObjectTagging(_)
             | Request::PutObjectTagging(_)
             | Request::CreateMultipartUpload(_)

@@ -12,6 +12,8 @@ pub(super) struct Exchange {
     request_number: u64,
     /// The target up to its query.
     resource: String,
+    /// The Host header.
+    host: String,
     /// The Origin, if it may read the answer.
     origin: Option<String>,
     /// Access-Control-Request-Headers.
@@ -38,6 +40,7 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
+            host: String::new(),
             origin: None,
             asked_headers: String::new(),
             head: false,
@@ -56,6 +59,7 @@ impl Exchange {
         self.request_number += 1;
         self.resource.clear();
         self.resource.push('/');
+        self.host.clear();
         self.origin = None;
         self.asked_headers.clear();
         (self.head, self.old, self.keep) = (false, false, false);
@@ -74,7 +78,7 @@ impl Exchange {
         self.resource.clear();
         self.resource.push_str(head.target.split('?').next().unwrap_or_default());
         let framing = head.framing()?;
-        head.host()?;
+        self.host.push_str(head.host()?.unwrap_or_default());
         self.keep = if head.old {
             head.has_word("connection", "keep-alive")
         } else {
@@ -94,6 +98,7 @@ impl Exchange {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
+            host: &self.host,
             head: self.head,
             old: self.old,
             keep: self.keep,

@@ -58,10 +58,15 @@ impl ListBuckets {
 
 /// The one user there is.
 pub(crate) fn write_owner(xml: &mut Xml) {
-    xml.open("Owner");
+    write_user(xml, "Owner");
+}
+
+/// The one user there is, as this element.
+pub(super) fn write_user(xml: &mut Xml, element: &str) {
+    xml.open(element);
     xml.text("ID", "lobos");
     xml.text("DisplayName", "lobos");
-    xml.close("Owner");
+    xml.close(element);
 }
 
 pub(crate) fn write(answer: Answer<'_>, page: &Buckets) {

@@ -58,16 +58,7 @@ impl PutObject {
     ) -> Result<(Self, Promise), Error> {
         check_supported(head)?;
         let promise = promise(head)?;
-        let size = match framing {
-            Framing::None => return Err(Error::new(Code::MissingContentLength)),
-            Framing::Length(0) => Some(0),
-            _ if promise.aws => promise.decoded,
-            Framing::Length(length) => Some(length),
-            Framing::Chunked => None,
-        };
-        if size.is_some_and(|size| size > limits.object) {
-            return Err(Error::new(Code::EntityTooLarge));
-        }
+        let size = size(&promise, framing, limits)?;
         let conditions = conditions(head)?;
         let metadata = metadata(head, limits)?;
         let sent = promise.expected.checksum.map(|digest| digest.algorithm());
@@ -97,11 +88,45 @@ pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes of the body, if the head says so.
+///
+/// # Errors
+/// `MissingContentLength`, `EntityTooLarge`.
+pub(super) fn size(
+    promise: &Promise,
+    framing: Framing,
+    limits: &Limits,
+) -> Result<Option<u64>, Error> {
+    let size = match framing {
+        Framing::None => return Err(Error::new(Code::MissingContentLength)),
+        Framing::Length(0) => Some(0),
+        _ if promise.aws => promise.decoded,
+        Framing::Length(length) => Some(length),
+        Framing::Chunked => None,
+    };
+    match size {
+        Some(size) if size > limits.object => Err(Error::new(Code::EntityTooLarge)
+            .element("ProposedSize", size.to_string())
+            .element("MaxSizeAllowed", limits.object.to_string())),
+        size => Ok(size),
+    }
+}
+
 /// What any request with a body says of it.
 ///
 /// # Errors
 /// `InvalidDigest`, `InvalidRequest`, `InvalidArgument`.
 pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
+    let mut promise = plain_promise(head)?;
+    promise.trailer = checksums(head, &mut promise.expected)?;
+    Ok(promise)
+}
+
+/// As [`promise`], where x-amz-checksum-* is about something else than the body.
+///
+/// # Errors
+/// `InvalidDigest`, `InvalidArgument`.
+pub(crate) fn plain_promise(head: &Head<'_>) -> Result<Promise, Error> {
     let mut expected = Expected::default();
     if let Some(md5) = head.get("content-md5") {
         let digest = Digest::from_base64(Algorithm::Md5, md5);
@@ -134,8 +159,7 @@ pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
             })?)
         }
     };
-    let trailer = checksums(head, &mut expected)?;
-    Ok(Promise { aws, decoded, expected, trailer })
+    Ok(Promise { aws, decoded, expected, trailer: None })
 }
 
 /// The x-amz-checksum-* header, or else the algorithm of the trailer that is announced.

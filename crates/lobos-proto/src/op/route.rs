@@ -1,6 +1,6 @@
 //! From a request head to the operation that it asks for.
 
-use super::put_object::promise;
+use super::put_object::{plain_promise, promise};
 use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
@@ -281,7 +281,8 @@ impl Incoming<'_> {
                 call(Request::CopyObject(Box::new(copy)))
             }
             ("PUT", None) if query.has("partNumber") => Err(Error::new(Code::InvalidArgument)
-                .message("This operation does not accept a part number without an upload id.")),
+                .message("This operation does not accept partNumber without uploadId")
+                .argument("partNumber", query.get("partNumber").unwrap_or_default())),
             ("PUT", None) => {
                 let parsed = PutObject::parse(bucket, key, head, self.framing, self.limits);
                 let (put, promise) = parsed?;
@@ -320,7 +321,8 @@ impl Incoming<'_> {
                 call(Request::CreateMultipartUpload(Box::new(create)))
             }
             ("POST", true) => {
-                self.document(CompleteMultipartUpload::parse(bucket, key, head, query)?)
+                let complete = CompleteMultipartUpload::parse(bucket, key, head, query)?;
+                Ok(Route::Document(complete, plain_promise(head)?))
             }
             ("PUT", true) if head.has("x-amz-copy-source") => {
                 let copy = UploadPartCopy::parse(bucket, key, head, query)?;
@@ -338,6 +340,8 @@ impl Incoming<'_> {
                 let abort = AbortMultipartUpload::parse(bucket, key, head, query)?;
                 call(Request::AbortMultipartUpload(abort))
             }
+            ("GET", false) => Err(Error::new(Code::InvalidRequest)
+                .message("Key is not expected for the GET method ?uploads subresource")),
             _ => Err(Error::new(Code::MethodNotAllowed)),
         }
     }
