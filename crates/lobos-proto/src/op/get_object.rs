@@ -34,7 +34,7 @@ pub enum Part {
     /// A Range that could be read; one that could not is ignored (RFC 9110, section 14.2).
     Range(ByteRange),
     /// As [`Part::Range`] if the object is still this one, else as [`Part::Whole`] (If-Range).
-    IfUnchanged(ByteRange, Validator),
+    IfUnchanged(ByteRange, Box<Validator>),
     /// partNumber; an object that came in one piece has the part 1.
     Number(u32),
 }
@@ -131,10 +131,11 @@ impl GetObject {
     }
 }
 
-/// Where the part with this number is; an object that came in one piece is its part 1.
+/// Where the part with this number is, counted from 1 however the client numbered them; an object
+/// that came in one piece is its part 1.
 fn part(info: &ObjectInfo, number: u32) -> Result<Range<u64>, Error> {
     let found = match &info.parts {
-        Some(parts) => parts.find(number, info.size).map(|(range, _)| range),
+        Some(parts) => parts.nth(number, info.size).map(|(range, _)| range),
         None => (number == 1).then_some(0..info.size),
     };
     found.ok_or_else(|| {
@@ -164,7 +165,7 @@ impl GetObject {
             }
             (Some(number), None) => Part::Number(number),
             (None, Some(range)) => match head.get("if-range").map(Validator::parse) {
-                Some(validator) => Part::IfUnchanged(range, validator),
+                Some(validator) => Part::IfUnchanged(range, Box::new(validator)),
                 None => Part::Range(range),
             },
             (None, None) => Part::Whole,
@@ -272,7 +273,7 @@ impl ObjectResponse {
         let whole = self.range == (0..info.size) && (!self.partial || self.part.is_some());
         let composite = info.checksums.iter().any(|c| c.kind() == ChecksumType::Composite);
         let part = match (&info.parts, self.part) {
-            (Some(parts), Some(number)) if composite => parts.find(number, info.size),
+            (Some(parts), Some(number)) if composite => parts.nth(number, info.size),
             _ => None,
         };
         if let Some((_, part)) = part {

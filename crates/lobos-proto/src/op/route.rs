@@ -17,6 +17,7 @@ use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request, TagSet};
 
 /// What to do with a request.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack of one call")]
 pub(crate) enum Route {
     /// Ask the store; a body, if there is one, means nothing.
     Call(Request),
