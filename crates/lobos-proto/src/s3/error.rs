@@ -36,6 +36,8 @@ macro_rules! codes {
 
 codes! {
     AccessDenied 403 "Access Denied",
+    AuthorizationHeaderMalformed 400 "The authorization header that you provided is not valid.",
+    AuthorizationQueryParametersError 400 "The authorization query parameters that you provided are not valid.",
     BadDigest 400 "The Content-MD5 or checksum value that you specified did not match what the server received.",
     BadRequest 400 "Bad Request",
     BucketAlreadyExists 409 "The requested bucket name is not available.",
@@ -46,6 +48,7 @@ codes! {
     EntityTooSmall 400 "Your proposed upload is smaller than the minimum allowed size",
     IncompleteBody 400 "You did not provide the number of bytes specified by the Content-Length HTTP header.",
     InternalError 500 "An internal error occurred. Try again.",
+    InvalidAccessKeyId 403 "The AWS Access Key Id you provided does not exist in our records.",
     InvalidArgument 400 "Invalid Argument",
     InvalidBucketName 400 "The specified bucket is not valid.",
     InvalidDigest 400 "The Content-Md5 you specified is not valid.",
@@ -62,6 +65,7 @@ codes! {
     KeyTooLongError 400 "Your key is too long.",
     MalformedTrailerError 400 "The request contained trailing data that was not well-formed or did not conform to our published schema.",
     MalformedXML 400 "The XML that you provided was not well formed or did not validate against the published schema.",
+    MaxMessageLengthExceeded 400 "Your request was too large.",
     MetadataTooLarge 400 "Your metadata headers exceed the maximum allowed metadata size",
     MethodNotAllowed 405 "The specified method is not allowed against this resource.",
     MissingContentLength 411 "You must provide the Content-Length HTTP header.",
@@ -76,7 +80,9 @@ codes! {
     PreconditionFailed 412 "At least one of the pre-conditions you specified did not hold.",
     RequestHeaderSectionTooLarge 400 "Your request header and query parameters exceed the maximum allowed size.",
     RequestTimeout 400 "Your socket connection to the server was not read from or written to within the timeout period.",
+    RequestTimeTooSkewed 403 "The difference between the request time and the current time is too large.",
     ServiceUnavailable 503 "Service is unable to handle request.",
+    SignatureDoesNotMatch 403 "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     SlowDown 503 "Please reduce your request rate.",
     StorageFull 507 "The disk that holds this bucket is full.",
     XAmzContentSHA256Mismatch 400 "The provided 'x-amz-content-sha256' header does not match what was computed.",
@@ -177,6 +183,12 @@ impl Error {
     #[must_use]
     pub fn condition(self, header: &'static str) -> Self {
         self.element("Condition", header)
+    }
+
+    /// One more element of the XML, after those that it has.
+    #[must_use]
+    pub fn detail(self, element: &'static str, text: impl Into<String>) -> Self {
+        self.element(element, text)
     }
 
     /// What the disk said: goes to the log, never to the client.
