@@ -16,6 +16,8 @@ pub(super) struct Exchange {
     resource: String,
     /// The access key that the request names, else [`OWNER`].
     owner: String,
+    /// The Host header.
+    host: String,
     /// The Origin, if it may read the answer.
     origin: Option<String>,
     /// Access-Control-Request-Headers.
@@ -43,6 +45,7 @@ impl Exchange {
             request_number: 0,
             resource: String::new(),
             owner: String::new(),
+            host: String::new(),
             origin: None,
             asked_headers: String::new(),
             head: false,
@@ -63,6 +66,7 @@ impl Exchange {
         self.resource.push('/');
         self.owner.clear();
         self.owner.push_str(OWNER);
+        self.host.clear();
         self.origin = None;
         self.asked_headers.clear();
         (self.head, self.old, self.keep) = (false, false, false);
@@ -89,7 +93,7 @@ impl Exchange {
             Err(_) => self.resource.push_str(head.target.split('?').next().unwrap_or_default()),
         }
         let framing = head.framing()?;
-        head.host()?;
+        self.host.push_str(head.host()?.unwrap_or_default());
         self.keep = if head.old {
             head.has_word("connection", "keep-alive")
         } else {
@@ -109,6 +113,7 @@ impl Exchange {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
+            host: &self.host,
             head: self.head,
             old: self.old,
             keep: self.keep,

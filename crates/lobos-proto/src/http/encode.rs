@@ -17,6 +17,8 @@ pub(crate) struct Context<'c> {
     pub(crate) request_id: u64,
     /// The path of the request, as it was sent.
     pub(crate) resource: &'c str,
+    /// The Host header, as it was sent; empty if there was none.
+    pub(crate) host: &'c str,
     /// HEAD: no body goes out.
     pub(crate) head: bool,
     /// HTTP/1.0.
@@ -87,6 +89,15 @@ impl<'a> Answer<'a> {
             self.out.truncate(start + at);
         }
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// The URL of the request without its query, as the client addressed it.
+    pub(crate) fn location(&self) -> String {
+        match (self.context.host, self.context.resource) {
+            ("", path) => path.to_owned(),
+            (host, path) if path.starts_with('/') => format!("http://{host}{path}"),
+            (_, absolute) => absolute.to_owned(),
+        }
     }
 
     /// Ends the head.
@@ -200,6 +211,7 @@ mod tests {
         let context = Context {
             request_id: 1,
             resource: "/",
+            host: "",
             head: false,
             old: false,
             keep: true,

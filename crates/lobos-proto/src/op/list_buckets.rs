@@ -74,10 +74,15 @@ impl ListBuckets {
 
 /// The one user there is: [`Answer::owner`].
 pub(crate) fn write_owner(xml: &mut Xml, owner: &str) {
-    xml.open("Owner");
+    write_user(xml, "Owner", owner);
+}
+
+/// The one user there is, as this element.
+pub(super) fn write_user(xml: &mut Xml, element: &str, owner: &str) {
+    xml.open(element);
     xml.text("ID", owner);
     xml.text("DisplayName", owner);
-    xml.close("Owner");
+    xml.close(element);
 }
 
 pub(crate) fn write(answer: Answer<'_>, page: &Buckets) {

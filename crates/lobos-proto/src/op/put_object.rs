@@ -47,22 +47,7 @@ impl PutObject {
     ) -> Result<(Self, Promise), Error> {
         check_supported(head)?;
         let promise = promise(head)?;
-        let size = match framing {
-            Framing::None => return Err(Error::new(Code::MissingContentLength)),
-            Framing::Length(0) => Some(0),
-            // What it is called says that a length comes with it.
-            _ if is_streaming(head) && promise.decoded.is_none() => {
-                return Err(Error::new(Code::MissingContentLength));
-            }
-            _ if promise.aws => promise.decoded,
-            Framing::Length(length) => Some(length),
-            Framing::Chunked => None,
-        };
-        if let Some(size) = size.filter(|size| *size > limits.object) {
-            return Err(Error::new(Code::EntityTooLarge)
-                .element("ProposedSize", size.to_string())
-                .element("MaxSizeAllowed", limits.object.to_string()));
-        }
+        let size = size(head, &promise, framing, limits)?;
         let conditions = conditions(head)?;
         let metadata = metadata(head, limits)?;
         let sent = promise.expected.checksum.map(|digest| digest.algorithm());
@@ -82,11 +67,50 @@ fn is_streaming(head: &Head<'_>) -> bool {
     head.get("x-amz-content-sha256").is_some_and(|value| value.starts_with("STREAMING-"))
 }
 
+/// Bytes of the body, if the head says so.
+///
+/// # Errors
+/// `MissingContentLength`, `EntityTooLarge`.
+pub(super) fn size(
+    head: &Head<'_>,
+    promise: &Promise,
+    framing: Framing,
+    limits: &Limits,
+) -> Result<Option<u64>, Error> {
+    let size = match framing {
+        Framing::None => return Err(Error::new(Code::MissingContentLength)),
+        Framing::Length(0) => Some(0),
+        // What it is called says that a length comes with it.
+        _ if is_streaming(head) && promise.decoded.is_none() => {
+            return Err(Error::new(Code::MissingContentLength));
+        }
+        _ if promise.aws => promise.decoded,
+        Framing::Length(length) => Some(length),
+        Framing::Chunked => None,
+    };
+    match size {
+        Some(size) if size > limits.object => Err(Error::new(Code::EntityTooLarge)
+            .element("ProposedSize", size.to_string())
+            .element("MaxSizeAllowed", limits.object.to_string())),
+        size => Ok(size),
+    }
+}
+
 /// What any request with a body says of it.
 ///
 /// # Errors
 /// `InvalidDigest`, `InvalidRequest`, `InvalidArgument`, `MissingContentLength`.
 pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
+    let mut promise = plain_promise(head)?;
+    promise.trailer = checksums(head, &mut promise.expected)?;
+    Ok(promise)
+}
+
+/// As [`promise`], where x-amz-checksum-* is about something else than the body.
+///
+/// # Errors
+/// `InvalidDigest`, `InvalidArgument`.
+pub(crate) fn plain_promise(head: &Head<'_>) -> Result<Promise, Error> {
     let mut expected = Expected::default();
     if let Some(md5) = head.get("content-md5") {
         let digest = Digest::from_base64(Algorithm::Md5, md5);
@@ -120,8 +144,7 @@ pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
             Some(length.ok_or_else(|| Error::new(Code::MissingContentLength))?)
         }
     };
-    let trailer = checksums(head, &mut expected)?;
-    Ok(Promise { aws, decoded, expected, trailer })
+    Ok(Promise { aws, decoded, expected, trailer: None })
 }
 
 /// The x-amz-checksum-* header, or else the algorithm of the trailer that is announced.

@@ -1,7 +1,7 @@
 //! From a request head to the operation that it asks for.
 
 use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
-use super::put_object::promise;
+use super::put_object::{plain_promise, promise};
 use super::supported::check_customer_key;
 use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
@@ -355,7 +355,8 @@ impl Incoming<'_> {
                 call(Request::CreateMultipartUpload(Box::new(create)))
             }
             ("POST", true) => {
-                self.document(CompleteMultipartUpload::parse(bucket, key, head, query)?)
+                let complete = CompleteMultipartUpload::parse(bucket, key, head, query)?;
+                Ok(Route::Document(complete, plain_promise(head)?))
             }
             ("PUT", true) if head.has("x-amz-copy-source") => {
                 let copy = UploadPartCopy::parse(bucket, key, head, query)?;

@@ -9,14 +9,14 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
     Acl, BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets,
-    ListObjects, ListedObject, Page, PutObject,
+    ListObjects, ListedObject, ObjectAttributes, Page, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
     Response, Sink, Source, Store, Stored, TagSet, Timestamp,
 };
 
-use super::MIDNIGHT;
+use super::{MIDNIGHT, multipart};
 
 type Objects = BTreeMap<String, Object>;
 type All = BTreeMap<String, Objects>;
@@ -24,9 +24,9 @@ type All = BTreeMap<String, Objects>;
 /// One object.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
-    info: ObjectInfo,
+    pub(super) info: ObjectInfo,
     tags: TagSet,
-    bytes: Arc<[u8]>,
+    pub(super) bytes: Arc<[u8]>,
 }
 
 /// Buckets of objects.
@@ -109,7 +109,7 @@ pub(crate) fn summary(request: &Request) -> String {
     format!("{name} {bucket}{slash}{key}").trim_end().to_owned()
 }
 
-fn midnight() -> Timestamp {
+pub(super) fn midnight() -> Timestamp {
     Timestamp::from_unix(MIDNIGHT as i64, 123_456_789)
 }
 
@@ -194,7 +194,21 @@ impl Store for Memory {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::DeleteObjects(delete(objects, r))
             }
-            _ => return Err(Error::new(Code::NotImplemented)),
+            Request::GetObjectAttributes(request) => {
+                let bucket = &request.bucket;
+                let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+                let info = get_object(objects, &request.key)?.info;
+                Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
+            }
+            other => {
+                return multipart::call(other, |copy| {
+                    let bucket = &copy.source.bucket;
+                    let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+                    let object = get_object(objects, &copy.source.key)?;
+                    let info = &object.info;
+                    copy.source.conditions.check(&info.etag, info.modified).map(|()| object)
+                });
+            }
         }))
     }
 }
@@ -212,7 +226,12 @@ fn create(all: &mut All, bucket: BucketName) -> Result<Response, Error> {
 
 fn find(all: &All, get: &GetObject) -> Result<Object, Error> {
     let objects = all.get(get.bucket.as_str()).ok_or_else(|| no_bucket(&get.bucket))?;
-    objects.get(get.key.as_str()).cloned().ok_or_else(|| no_key(&get.key))
+    get_object(objects, &get.key)
+}
+
+fn get_object(objects: &Objects, key: &Key) -> Result<Object, Error> {
+    let found = objects.get(key.as_str()).cloned().or_else(|| multipart::object(key.as_str()));
+    found.ok_or_else(|| no_key(key))
 }
 
 fn object<'a>(all: &'a mut All, bucket: &BucketName, key: &Key) -> Result<&'a mut Object, Error> {
