@@ -126,7 +126,7 @@ pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
         }
     };
     let trailer = checksums(head, &mut expected)?;
-    Ok(Promise { aws, decoded, expected, trailer })
+    Ok(Promise { aws, decoded, expected, trailer, chain: None })
 }
 
 /// The x-amz-checksum-* header, or else the algorithm of the trailer that is announced.
