@@ -90,7 +90,7 @@ impl Exchange {
         Ok(framing)
     }
 
-    pub(super) fn context(&self, now: Now) -> Context<'_> {
+    pub(super) fn context<'c>(&'c self, now: Now, config: &'c Config) -> Context<'c> {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
@@ -98,6 +98,7 @@ impl Exchange {
             old: self.old,
             keep: self.keep,
             now,
+            region: config.region.as_deref(),
             origin: self.origin.as_deref(),
         }
     }

@@ -20,6 +20,8 @@ pub(crate) struct Context<'c> {
     /// The connection stays.
     pub(crate) keep: bool,
     pub(crate) now: Now,
+    /// The region of the server, if it has one.
+    pub(crate) region: Option<&'c str>,
     /// The web page's origin, if it is allowed.
     pub(crate) origin: Option<&'c str>,
 }
@@ -52,6 +54,11 @@ impl<'a> Answer<'a> {
             answer.header("Access-Control-Expose-Headers", "*");
         }
         answer
+    }
+
+    /// The region that everything is in.
+    pub(crate) fn region(&self) -> &'a str {
+        self.context.region.unwrap_or("us-east-1")
     }
 
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
@@ -181,6 +188,7 @@ mod tests {
             old: false,
             keep: true,
             now,
+            region: None,
             origin: None,
         };
         let mut out = Vec::new();
