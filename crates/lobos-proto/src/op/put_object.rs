@@ -144,7 +144,7 @@ pub(crate) fn plain_promise(head: &Head<'_>) -> Result<Promise, Error> {
             Some(length.ok_or_else(|| Error::new(Code::MissingContentLength))?)
         }
     };
-    Ok(Promise { aws, decoded, expected, trailer: None })
+    Ok(Promise { aws, decoded, expected, trailer: None, chain: None })
 }
 
 /// The x-amz-checksum-* header, or else the algorithm of the trailer that is announced.

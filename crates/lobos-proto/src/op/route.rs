@@ -10,7 +10,7 @@ use super::{
     ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
-use crate::auth::{OWNER, access_key};
+use crate::auth::{self, Asked, OWNER, access_key};
 use crate::http::body::Promise;
 use crate::http::head::{Framing, Head};
 use crate::http::host::origin_allowed;
@@ -136,8 +136,15 @@ pub(crate) fn route(
     }
     let (bucket, key) = split(target.path, named)?;
     let query = Query::parse(target.query)?;
-    crate::auth::check(head, &query, config, now)?;
     let write = !matches!(head.method, "GET" | "HEAD");
+    // Only where nothing else than the form can be meant may its signature be in the body.
+    let form = head.method == "POST"
+        && bucket.is_some()
+        && key.is_none()
+        && matches!(subresource(&query, write), Ok(None))
+        && head.get("content-type").is_some_and(is_form);
+    let asked = Asked { head, path: target.path, query: &query, bucket: named, form };
+    let verified = auth::check(&asked, config, now)?;
     if write && config.read_only {
         return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
     }
@@ -146,13 +153,23 @@ pub(crate) fn route(
     request.check_owner(config)?;
     request.check_copy_source()?;
     let operation = subresource(&request.query, write)?;
-    match (bucket, key) {
-        (None, _) => request.service(operation),
-        (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation),
+    let mut route = match (bucket, key) {
+        (None, _) => request.service(operation)?,
+        (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation)?,
         (Some(bucket), Some(key)) => {
-            request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)
+            request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)?
         }
+    };
+    if let Route::Upload(_, promise) | Route::Document(_, promise) = &mut route {
+        promise.chain = verified.chain;
     }
+    Ok(route)
+}
+
+/// Whether it is the Content-Type of a form with a file.
+fn is_form(content_type: &str) -> bool {
+    let start = content_type.get(..19).unwrap_or_default();
+    start.eq_ignore_ascii_case("multipart/form-data")
 }
 
 /// Bucket and key of a path, decoded once each. `None` is not there; a key is never empty.

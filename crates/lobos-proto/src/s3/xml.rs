@@ -52,6 +52,11 @@ impl Xml {
         self.close(name);
     }
 
+    /// Text in the element that is open, escaped.
+    pub(crate) fn content(&mut self, text: &str) {
+        escape(&mut self.out, text);
+    }
+
     /// An element with a value that needs no escaping.
     pub(crate) fn display(&mut self, name: &str, value: impl Display) {
         self.open(name);
