@@ -1,6 +1,8 @@
 //! The store: one arm per operation.
 
-use lobos_proto::op::{Acl, DeleteObjects, Deleted, Deletions, GetObject, PutObject};
+use lobos_proto::op::{
+    Acl, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
+};
 use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
 
 use crate::bucket::{Bucket, Shared};
@@ -134,9 +136,12 @@ impl Store for FsStore {
             Request::PutAcl(acl) => self.check(&acl).map(|()| Response::PutAcl)?,
             Request::GetObjectTagging(get) => tagging::get(&self.now(&get.bucket)?, &get)?,
             Request::PutObjectTagging(put) => tagging::put(&self.now(&put.bucket)?, put)?,
+            Request::GetObjectAttributes(request) => {
+                let info = self.find(&request.bucket, &request.key)?.info;
+                Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
+            }
             Request::CopyObject(_)
             | Request::RenameObject(_)
-            | Request::GetObjectAttributes(_)
             | Request::CreateMultipartUpload(_)
             | Request::UploadPart(_)
             | Request::UploadPartCopy(_)

@@ -71,12 +71,12 @@ fn find<'k>(bucket: &Bucket, key: &'k Key) -> Result<Found<'k>, Error> {
 }
 
 fn try_find<'k>(bucket: &Bucket, key: &'k str) -> Result<Result<Option<Found<'k>>, Gone>, Error> {
-    if let Place::Folder(path) = key::place(key) {
-        if let Some((fd, meta)) = folder::marked(bucket, path)? {
-            let inode = fstat(&fd).map_err(error::read)?.st_ino;
-            let owner = Owner { inode, name: "" };
-            return Ok(Ok(Some(Found { fd, owner, meta, is_folder: true })));
-        }
+    if let Place::Folder(path) = key::place(key)
+        && let Some((fd, meta)) = folder::marked(bucket, path)?
+    {
+        let inode = fstat(&fd).map_err(error::read)?.st_ino;
+        let owner = Owner { inode, name: "" };
+        return Ok(Ok(Some(Found { fd, owner, meta, is_folder: true })));
     }
     let Some((file, stamp)) = object::open(bucket, key)? else { return Ok(Ok(None)) };
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };

@@ -30,9 +30,12 @@ macro_rules! transcripts {
 }
 
 transcripts![
+    abort_multipart_upload,
     acl,
+    complete_multipart_upload,
     connection_close,
     create_bucket,
+    create_multipart_upload,
     delete_bucket,
     delete_bucket_configuration,
     delete_object,
@@ -42,7 +45,10 @@ transcripts![
     get_bucket_configuration,
     get_bucket_location,
     get_object,
+    get_object_attributes,
     get_object_conditions,
+    get_object_if_range,
+    get_object_part,
     half_closing_client,
     head_bucket,
     head_errors,
@@ -52,8 +58,10 @@ transcripts![
     keys,
     large_refused_body,
     list_buckets,
+    list_multipart_uploads,
     list_objects_v1,
     list_objects_v2,
+    list_parts,
     not_implemented,
     object_lock_and_restore,
     object_tagging,
@@ -71,6 +79,8 @@ transcripts![
     read_only,
     small_refused_body,
     truncated_body,
+    upload_part,
+    upload_part_too_large,
 ];
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -70,10 +70,19 @@ pub(super) fn check(head: &Head<'_>) -> Result<bool, Error> {
     }
 }
 
+/// Whether the canned ACL, if there is one, is one of S3's, and no grants are beside it or in its
+/// place.
+///
+/// # Errors
+/// `NotImplemented` for grants, `InvalidArgument`, `InvalidRequest`.
+pub(super) fn check_names(head: &Head<'_>) -> Result<(), Error> {
+    canned(head).map(drop)
+}
+
 /// Whether the canned ACL, if there is one, is about the owner alone.
 fn canned(head: &Head<'_>) -> Result<Option<bool>, Error> {
-    let canned = head.get("x-amz-acl").filter(|name| !name.is_empty());
-    if !head.with_prefix("x-amz-grant-")?.is_empty() {
+    let canned = head.filled("x-amz-acl");
+    if !head.with_prefix("x-amz-grant-").is_empty() {
         return Err(match canned {
             Some(_) => Error::new(Code::InvalidRequest)
                 .message("Specifying both Canned ACLs and Header Grants is not allowed"),
@@ -120,12 +129,12 @@ const GRANTEE: &str = "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-ins
 
 pub(crate) fn write(answer: Answer<'_>) {
     let mut xml = Xml::s3("AccessControlPolicy");
-    write_owner(&mut xml);
+    write_owner(&mut xml, answer.owner());
     xml.open("AccessControlList");
     xml.open("Grant");
     xml.raw(GRANTEE);
-    xml.text("ID", "lobos");
-    xml.text("DisplayName", "lobos");
+    xml.text("ID", answer.owner());
+    xml.text("DisplayName", answer.owner());
     xml.close("Grantee");
     xml.text("Permission", "FULL_CONTROL");
     xml.close("Grant");

@@ -15,7 +15,7 @@ pub struct GetBucketLocation {
 pub(crate) fn write(answer: Answer<'_>) {
     let mut xml = Xml::s3("LocationConstraint");
     if answer.region() != US_EAST_1 {
-        xml.raw(answer.region());
+        xml.content(answer.region());
     }
     xml.close("LocationConstraint");
     answer.document(xml);

@@ -72,17 +72,22 @@ impl ListBuckets {
     }
 }
 
-/// The one user there is.
-pub(crate) fn write_owner(xml: &mut Xml) {
-    xml.open("Owner");
-    xml.text("ID", "lobos");
-    xml.text("DisplayName", "lobos");
-    xml.close("Owner");
+/// The one user there is: [`Answer::owner`].
+pub(crate) fn write_owner(xml: &mut Xml, owner: &str) {
+    write_user(xml, "Owner", owner);
+}
+
+/// The one user there is, as this element.
+pub(super) fn write_user(xml: &mut Xml, element: &str, owner: &str) {
+    xml.open(element);
+    xml.text("ID", owner);
+    xml.text("DisplayName", owner);
+    xml.close(element);
 }
 
 pub(crate) fn write(answer: Answer<'_>, page: &Buckets) {
     let mut xml = Xml::s3("ListAllMyBucketsResult");
-    write_owner(&mut xml);
+    write_owner(&mut xml, answer.owner());
     xml.open("Buckets");
     for bucket in &page.buckets {
         xml.open("Bucket");

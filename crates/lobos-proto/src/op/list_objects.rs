@@ -173,11 +173,14 @@ fn last_of(token: &str) -> Option<String> {
     String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok().filter(|key| !key.is_empty())
 }
 
+/// A name as it stands in an answer, percent-encoded if that is asked for.
+pub(super) fn encoded(text: &str, encode: bool) -> Cow<'_, str> {
+    if encode { utf8_percent_encode(text, KEEP).into() } else { Cow::Borrowed(text) }
+}
+
 pub(crate) fn write(answer: Answer<'_>, page: &Page) {
     let request = &page.request;
-    let name = |text| -> Cow<'_, str> {
-        if request.encode { utf8_percent_encode(text, KEEP).into() } else { Cow::Borrowed(text) }
-    };
+    let name = |text| encoded(text, request.encode);
     let mut xml = Xml::s3("ListBucketResult");
     xml.text("Name", request.bucket.as_str());
     xml.text("Prefix", &name(&request.prefix));
@@ -219,7 +222,7 @@ pub(crate) fn write(answer: Answer<'_>, page: &Page) {
         xml.display("ETag", format_args!("&quot;{}&quot;", object.etag.as_str()));
         xml.display("Size", object.size);
         if owner {
-            write_owner(&mut xml);
+            write_owner(&mut xml, answer.owner());
         }
         xml.text("StorageClass", "STANDARD");
         xml.close("Contents");

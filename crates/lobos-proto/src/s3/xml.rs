@@ -52,6 +52,11 @@ impl Xml {
         self.close(name);
     }
 
+    /// Text in the element that is open, escaped.
+    pub(crate) fn content(&mut self, text: &str) {
+        escape(&mut self.out, text);
+    }
+
     /// An element with a value that needs no escaping.
     pub(crate) fn display(&mut self, name: &str, value: impl Display) {
         self.open(name);
@@ -105,20 +110,28 @@ pub(crate) struct Element {
 /// No document of S3 is deeper.
 const DEPTH: usize = 16;
 
+/// No document of S3 has more elements: 10,000 parts with a number, a tag and all ten checksums.
+const ELEMENTS: usize = 130_001;
+
 impl Element {
     /// Reads a document of one root. Attributes and namespaces are ignored.
     ///
     /// # Errors
     /// `MalformedXML`: not well-formed, not UTF-8, a document type, an unknown entity, deeper than
-    /// 16.
+    /// 16, more than 130,001 elements.
     pub(crate) fn parse(document: &[u8]) -> Result<Self, Error> {
         let malformed = || Error::new(Code::MalformedXML);
         let text = std::str::from_utf8(document).map_err(|_| malformed())?;
         let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
         let mut open: Vec<Element> = Vec::new();
         let mut root = None;
+        let mut left = ELEMENTS;
         loop {
-            match reader.read_event().map_err(|_| malformed())? {
+            let event = reader.read_event().map_err(|_| malformed())?;
+            if matches!(event, Event::Start(_) | Event::Empty(_)) {
+                left = left.checked_sub(1).ok_or_else(malformed)?;
+            }
+            match event {
                 Event::Start(start) => {
                     if open.len() >= DEPTH || root.is_some() {
                         return Err(malformed());
@@ -270,5 +283,8 @@ mod tests {
             );
         }
         assert!(Element::parse(b"<a>\xff</a>").is_err());
+        let many = |count| format!("<a>{}</a>", "<b/>".repeat(count));
+        assert!(Element::parse(many(ELEMENTS - 1).as_bytes()).is_ok());
+        assert!(Element::parse(many(ELEMENTS).as_bytes()).is_err());
     }
 }

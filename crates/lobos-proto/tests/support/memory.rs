@@ -9,14 +9,14 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
     Acl, BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets,
-    ListObjects, ListedObject, Page, PutObject,
+    ListObjects, ListedObject, ObjectAttributes, Page, PutBucketConfiguration, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
     Response, Sink, Source, Store, Stored, TagSet, Timestamp,
 };
 
-use super::MIDNIGHT;
+use super::{MIDNIGHT, multipart};
 
 type Objects = BTreeMap<String, Object>;
 type All = BTreeMap<String, Objects>;
@@ -24,9 +24,16 @@ type All = BTreeMap<String, Objects>;
 /// One object.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
-    info: ObjectInfo,
+    pub(super) info: ObjectInfo,
     tags: TagSet,
-    bytes: Arc<[u8]>,
+    pub(super) bytes: Arc<[u8]>,
+}
+
+impl Object {
+    /// Without tags.
+    pub(crate) fn new(info: ObjectInfo, bytes: Vec<u8>) -> Self {
+        Self { info, tags: TagSet::default(), bytes: bytes.into() }
+    }
 }
 
 /// Buckets of objects.
@@ -109,7 +116,7 @@ pub(crate) fn summary(request: &Request) -> String {
     format!("{name} {bucket}{slash}{key}").trim_end().to_owned()
 }
 
-fn midnight() -> Timestamp {
+pub(super) fn midnight() -> Timestamp {
     Timestamp::from_unix(MIDNIGHT as i64, 123_456_789)
 }
 
@@ -132,16 +139,7 @@ impl Store for Memory {
             Request::ListBuckets(list) => Response::ListBuckets(list_buckets(&all, list)),
             Request::CreateBucket(r) => create(&mut all, r.bucket)?,
             Request::HeadBucket(r) => has(&r.bucket).map(|()| Response::HeadBucket)?,
-            Request::DeleteBucket(r) => match all.get(r.bucket.as_str()) {
-                None => return Err(no_bucket(&r.bucket)),
-                Some(objects) if !objects.is_empty() => {
-                    return Err(Error::new(Code::BucketNotEmpty).bucket(r.bucket.as_str()));
-                }
-                Some(_) => {
-                    all.remove(r.bucket.as_str());
-                    Response::DeleteBucket
-                }
-            },
+            Request::DeleteBucket(r) => delete_bucket(&mut all, &r.bucket)?,
             Request::GetBucketLocation(r) => {
                 has(&r.bucket).map(|()| Response::GetBucketLocation)?
             }
@@ -153,10 +151,7 @@ impl Store for Memory {
             Request::PutObjectTagging(r) => tag(object(&mut all, &r.bucket, &r.key)?, r.tags),
             // Nothing is kept here.
             Request::GetBucketConfiguration(r) => has(&r.bucket).and_then(|()| r.respond(None))?,
-            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| match r.document {
-                Some(_) => Response::PutBucketConfiguration,
-                None => Response::DeleteBucketConfiguration,
-            })?,
+            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| configured(&r))?,
             Request::ListObjects(r) => {
                 let objects = all.get(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::ListObjects(Box::new(page(objects, r)))
@@ -185,7 +180,21 @@ impl Store for Memory {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::DeleteObjects(delete(objects, r))
             }
-            _ => return Err(Error::new(Code::NotImplemented)),
+            Request::GetObjectAttributes(request) => {
+                let bucket = &request.bucket;
+                let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+                let info = get_object(objects, &request.key)?.info;
+                Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
+            }
+            other => {
+                return multipart::call(other, |copy| {
+                    let bucket = &copy.source.bucket;
+                    let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+                    let object = get_object(objects, &copy.source.key)?;
+                    let info = &object.info;
+                    copy.source.conditions.check(&info.etag, info.modified).map(|()| object)
+                });
+            }
         }))
     }
 }
@@ -201,9 +210,34 @@ fn create(all: &mut All, bucket: BucketName) -> Result<Response, Error> {
     Ok(Response::CreateBucket { bucket })
 }
 
+fn configured(put: &PutBucketConfiguration) -> Response {
+    match put.document {
+        Some(_) => Response::PutBucketConfiguration,
+        None => Response::DeleteBucketConfiguration,
+    }
+}
+
+fn delete_bucket(all: &mut All, bucket: &BucketName) -> Result<Response, Error> {
+    match all.get(bucket.as_str()) {
+        None => Err(no_bucket(bucket)),
+        Some(objects) if !objects.is_empty() => {
+            Err(Error::new(Code::BucketNotEmpty).bucket(bucket.as_str()))
+        }
+        Some(_) => {
+            all.remove(bucket.as_str());
+            Ok(Response::DeleteBucket)
+        }
+    }
+}
+
 fn find(all: &All, get: &GetObject) -> Result<Object, Error> {
     let objects = all.get(get.bucket.as_str()).ok_or_else(|| no_bucket(&get.bucket))?;
-    objects.get(get.key.as_str()).cloned().ok_or_else(|| no_key(&get.key))
+    get_object(objects, &get.key)
+}
+
+fn get_object(objects: &Objects, key: &Key) -> Result<Object, Error> {
+    let found = objects.get(key.as_str()).cloned().or_else(|| multipart::object(key.as_str()));
+    found.ok_or_else(|| no_key(key))
 }
 
 fn object<'a>(all: &'a mut All, bucket: &BucketName, key: &Key) -> Result<&'a mut Object, Error> {
