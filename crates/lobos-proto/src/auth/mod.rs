@@ -1,6 +1,6 @@
 //! Who asks: signatures in headers, queries and forms.
 
-mod date;
+pub(crate) mod date;
 mod keys;
 mod policy;
 mod scope;

@@ -2,7 +2,8 @@
 
 use crate::http::encode::Context;
 use crate::http::head::{Framing, Head};
-use crate::{Config, Error, Now, Request};
+use crate::op::Headers;
+use crate::{Error, Now, Request};
 
 /// The request that is being answered.
 #[derive(Debug)]
@@ -12,10 +13,8 @@ pub(super) struct Exchange {
     request_number: u64,
     /// The target up to its query.
     resource: String,
-    /// The Origin, if it may read the answer.
-    origin: Option<String>,
-    /// Access-Control-Request-Headers.
-    pub(super) asked_headers: String,
+    /// For the page of another origin that may read the answer.
+    pub(super) cors: Headers,
     head: bool,
     old: bool,
     /// The connection may stay after the answer.
@@ -38,8 +37,7 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
-            origin: None,
-            asked_headers: String::new(),
+            cors: Headers::new(),
             head: false,
             old: false,
             keep: false,
@@ -56,8 +54,7 @@ impl Exchange {
         self.request_number += 1;
         self.resource.clear();
         self.resource.push('/');
-        self.origin = None;
-        self.asked_headers.clear();
+        self.cors = Headers::new();
         (self.head, self.old, self.keep) = (false, false, false);
         (self.awaits_continue, self.broken, self.linger) = (false, false, false);
         self.drained = 0;
@@ -68,7 +65,7 @@ impl Exchange {
     ///
     /// # Errors
     /// `InvalidRequest` if the end of the request cannot be known.
-    pub(super) fn read(&mut self, head: &Head<'_>, config: &Config) -> Result<Framing, Error> {
+    pub(super) fn read(&mut self, head: &Head<'_>) -> Result<Framing, Error> {
         self.head = head.method == "HEAD";
         self.old = head.old;
         self.resource.clear();
@@ -81,12 +78,6 @@ impl Exchange {
             !head.has_word("connection", "close")
         };
         self.awaits_continue = !head.old && head.has_word("expect", "100-continue");
-        let allowed = |origin: &&str| config.origins.iter().any(|a| a == "*" || a == origin);
-        if let Some(origin) = head.get("origin").filter(allowed) {
-            self.origin = Some(origin.to_owned());
-            let asked = head.get("access-control-request-headers");
-            self.asked_headers.push_str(asked.unwrap_or_default());
-        }
         Ok(framing)
     }
 
@@ -98,7 +89,7 @@ impl Exchange {
             old: self.old,
             keep: self.keep,
             now,
-            origin: self.origin.as_deref(),
+            cors: &self.cors,
         }
     }
 }

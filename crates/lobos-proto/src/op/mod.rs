@@ -23,10 +23,12 @@ mod list_multipart_uploads;
 mod list_objects;
 mod list_parts;
 mod object_tagging;
+mod post_object;
 mod put_object;
 mod rename_object;
 mod upload_part;
 mod upload_part_copy;
+mod visitor;
 
 pub use abort_multipart_upload::AbortMultipartUpload;
 pub use acl::Acl;
@@ -59,7 +61,9 @@ mod answer;
 mod route;
 
 pub(crate) use answer::write;
-pub(crate) use route::{Document, Route, route};
+pub(crate) use post_object::{PostObject, Posted, unfinished};
+pub(crate) use route::{Document, Route, Routed, route};
+pub(crate) use visitor::{Headers, Visitor};
 
 /// The only version of an object is the one called `null`.
 ///

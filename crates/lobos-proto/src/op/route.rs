@@ -9,9 +9,10 @@ use super::{
     ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
+use super::{PostObject, Visitor};
 use crate::http::body::Promise;
+use crate::http::form::Form;
 use crate::http::head::{Framing, Head};
-use crate::http::host::origin_allowed;
 use crate::http::target::{Query, Target, decode};
 use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request, TagSet};
 
@@ -24,8 +25,20 @@ pub(crate) enum Route {
     Upload(Request, Promise),
     /// Read the body, an XML document, then ask the store.
     Document(Document, Promise),
-    /// A CORS preflight for an allowed origin.
+    /// Read the fields of a form, then ask the store and stream its file to the sink.
+    Form(Box<(PostObject, Form)>),
+    /// Answer a CORS preflight.
     Preflight,
+}
+
+/// A route, and for whom.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    /// The web page of another origin that asks: it has to be let in before.
+    pub(crate) visitor: Option<Box<Visitor>>,
+    /// # Errors
+    /// The S3 answer: nothing is asked of the store then.
+    pub(crate) route: Result<Route, Error>,
 }
 
 /// An operation whose input is an XML document, with what its head said.
@@ -103,49 +116,74 @@ const SUBRESOURCES: [&str; 41] = [
 ];
 
 /// Finds the operation.
-///
-/// # Errors
-/// The S3 answer: nothing was asked of the store then.
-pub(crate) fn route(
-    head: &Head<'_>,
-    framing: Framing,
-    config: &Config,
-    now: Now,
-) -> Result<Route, Error> {
-    let target = match (head.method, head.target) {
-        ("CONNECT" | "TRACE", _) => return Err(Error::new(Code::MethodNotAllowed)),
-        ("OPTIONS", "*") => return Err(Error::new(Code::MethodNotAllowed)),
-        (_, target) => Target::parse(target)?,
-    };
-    let host = head.host()?;
-    let host = target.host.or(host);
-    let named = match host {
-        Some(host) => config.hosts.parse(host)?.bucket,
-        None => None,
-    };
-    if let Some(origin) = head.get("origin") {
-        if !origin_allowed(origin, host, &config.origins) {
-            return Err(Error::new(Code::AccessDenied)
-                .message("Web pages of this origin may not use this server."));
-        }
+pub(crate) fn route(head: &Head<'_>, framing: Framing, config: &Config, now: Now) -> Routed {
+    let visited = Place::of(head, config).and_then(|place| {
+        let bucket = place.bucket.as_deref().and_then(|name| BucketName::new(name).ok());
+        let visitor = Visitor::of(head, place.host, (bucket, place.key.is_some()), config)?;
+        Ok((visitor.map(Box::new), place))
+    });
+    match visited {
+        Ok((visitor, place)) => Routed { visitor, route: place.route(head, framing, config, now) },
+        Err(error) => Routed { visitor: None, route: Err(error) },
+    }
+}
+
+/// What a request is about.
+struct Place<'h> {
+    host: Option<&'h str>,
+    /// The host names the bucket.
+    is_host_style: bool,
+    bucket: Option<String>,
+    /// Never empty.
+    key: Option<String>,
+    query: &'h str,
+}
+
+impl<'h> Place<'h> {
+    fn of(head: &Head<'h>, config: &Config) -> Result<Self, Error> {
+        let target = match (head.method, head.target) {
+            ("CONNECT" | "TRACE", _) => return Err(Error::new(Code::MethodNotAllowed)),
+            ("OPTIONS", "*") => return Err(Error::new(Code::MethodNotAllowed)),
+            (_, target) => Target::parse(target)?,
+        };
+        let host = target.host.or(head.host()?);
+        let named = match host {
+            Some(host) => config.hosts.parse(host)?.bucket,
+            None => None,
+        };
+        let (bucket, key) = split(target.path, named)?;
+        Ok(Self { host, is_host_style: named.is_some(), bucket, key, query: target.query })
+    }
+
+    fn route(
+        self,
+        head: &Head<'_>,
+        framing: Framing,
+        config: &Config,
+        now: Now,
+    ) -> Result<Route, Error> {
         if head.method == "OPTIONS" {
             return Ok(Route::Preflight);
         }
-    }
-    let (bucket, key) = split(target.path, named)?;
-    let query = Query::parse(target.query)?;
-    crate::auth::check(head, &query, config, now)?;
-    let write = !matches!(head.method, "GET" | "HEAD");
-    if write && config.read_only {
-        return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
-    }
-    let request = Incoming { head, framing, query, limits: &config.limits };
-    let operation = subresource(&request.query, write)?;
-    match (bucket, key) {
-        (None, _) => request.service(operation),
-        (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation),
-        (Some(bucket), Some(key)) => {
-            request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)
+        let (query, host) = (Query::parse(self.query)?, (self.host, self.is_host_style));
+        let request = Incoming { head, framing, query, limits: &config.limits, host };
+        let write = !matches!(head.method, "GET" | "HEAD");
+        let operation = subresource(&request.query, write);
+        let place = (head.method, &self.bucket, &self.key, &operation);
+        // The signature of a form is one of its fields.
+        if !matches!(place, ("POST", Some(_), None, Ok(None))) {
+            crate::auth::check(head, &request.query, config, now)?;
+        }
+        if write && config.read_only {
+            return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
+        }
+        let operation = operation?;
+        match (self.bucket, self.key) {
+            (None, _) => request.service(operation),
+            (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation),
+            (Some(bucket), Some(key)) => {
+                request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)
+            }
         }
     }
 }
@@ -188,6 +226,8 @@ struct Incoming<'r> {
     framing: Framing,
     query: Query,
     limits: &'r Limits,
+    /// As the client calls the server, and whether that names the bucket.
+    host: (Option<&'r str>, bool),
 }
 
 impl Incoming<'_> {
@@ -236,8 +276,10 @@ impl Incoming<'_> {
                 Some(kind) => self.configuration(method, bucket, kind),
                 None => Err(not_implemented(name)),
             },
-            ("POST", None) => Err(Error::new(Code::NotImplemented)
-                .message("Uploads by POST forms are not implemented.")),
+            ("POST", None) => {
+                let form = PostObject::parse(bucket, self.head, self.framing, self.host, limits)?;
+                Ok(Route::Form(Box::new(form)))
+            }
             _ => Err(Error::new(Code::MethodNotAllowed)),
         }
     }

@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets, ListObjects,
-    ListedObject, Page, PutObject,
+    BucketInfo, Buckets, Configuration, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets,
+    ListObjects, ListedObject, Page, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
@@ -20,6 +20,16 @@ use super::MIDNIGHT;
 
 type Objects = BTreeMap<String, Object>;
 type All = BTreeMap<String, Objects>;
+
+/// The bucket that has CORS rules, and they.
+const RULED: &str = "bench";
+const RULES: &str = "<CORSConfiguration><CORSRule>\
+    <AllowedOrigin>https://*.app.example</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>\
+    <AllowedMethod>POST</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader>\
+    <AllowedHeader>content-type</AllowedHeader><ExposeHeader>ETag</ExposeHeader>\
+    <ExposeHeader>x-amz-meta-a</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule>\
+    <CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>\
+    </CORSConfiguration>";
 
 /// One object.
 #[derive(Clone, Debug)]
@@ -106,6 +116,9 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::PutObject(r) => ("PutObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObject(r) => ("DeleteObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObjects(r) => ("DeleteObjects", r.bucket.as_str(), ""),
+        Request::GetBucketConfiguration(r) => {
+            return format!("GetBucketConfiguration {} {}", r.bucket, r.kind.name());
+        }
         other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
@@ -183,6 +196,12 @@ impl Store for Memory {
             Request::DeleteObjects(r) => {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::DeleteObjects(delete(objects, r))
+            }
+            Request::GetBucketConfiguration(r) => {
+                has(&r.bucket)?;
+                let ruled = (r.bucket.as_str(), r.kind) == (RULED, Configuration::Cors);
+                let document = ruled.then(|| RULES.to_owned());
+                Response::GetBucketConfiguration { kind: r.kind, document }
             }
             _ => return Err(Error::new(Code::NotImplemented)),
         }))
