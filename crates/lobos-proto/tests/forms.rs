@@ -34,8 +34,10 @@ fn content(dice: &mut Dice) -> Vec<u8> {
         content += piece;
     }
     // Without those that really are delimiters, also together with what follows.
-    let content = (content + "\r\n").replace("\r\n--xYz\r\n", "\r\n--xYz\r\r\n");
-    let content = content.replace("\r\n--xYz--", "\r\n--xYz-");
+    content += "\r\n";
+    while content.contains("\r\n--xYz\r\n") || content.contains("\r\n--xYz--") {
+        content = content.replace("\r\n--xYz", "\r\n--xY");
+    }
     content[..content.len() - 2].into()
 }
 
