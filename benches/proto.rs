@@ -63,6 +63,8 @@ fn object(now: Now) -> Box<ObjectResponse> {
         content_type: "application/octet-stream".into(),
         metadata: Metadata::default(),
         checksums: Vec::new(),
+        parts: None,
+        tags: 0,
     };
     let overrides = Overrides::default();
     Box::new(ObjectResponse {

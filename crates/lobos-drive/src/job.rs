@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use lobos_proto::{Code, Error, Expected, Outcome, Request, Sink, Store, Stored};
+use lobos_proto::{Code, Error, Expected, Outcome, Request, Response, Sink, Store};
 
 use crate::Buffer;
 
@@ -29,7 +29,7 @@ pub enum Done {
     /// The sink has the bytes, or has refused them. The buffer is as it was.
     Appended(Box<dyn Sink>, Buffer, Result<(), Error>),
     /// The object is visible, or nothing has changed.
-    Committed(Result<Stored, Error>),
+    Committed(Result<Response, Error>),
 }
 
 impl Job {

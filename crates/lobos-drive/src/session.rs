@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lobos_proto::{
-    Config, Connection, Error, Expected, Now, Outcome, Request, Response, Sink, Source, Step,
-    Store, Stored,
+    Config, Connection, Error, Expected, Now, Outcome, Request, Response, Sink, Source, Step, Store,
 };
 
 use crate::stop::Phase;
@@ -284,9 +283,9 @@ impl Session {
         }
     }
 
-    fn committed(&mut self, result: Result<Stored, Error>, now: Now) {
+    fn committed(&mut self, result: Result<Response, Error>, now: Now) {
         if !self.aborted {
-            self.connection.answer(result.map(Response::PutObject), now);
+            self.connection.answer(result, now);
         }
     }
 

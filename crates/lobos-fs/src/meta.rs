@@ -4,7 +4,7 @@
 //! Unknown tags are passed over, so that an older program reads what a newer one wrote.
 
 use lobos_digest::{Algorithm, Digest};
-use lobos_proto::{Code, ETag, Error, Metadata, Timestamp};
+use lobos_proto::{Checksum, Code, ETag, Error, Metadata, ObjectPart, Parts, Timestamp};
 use rustix::fs::{Stat, Statx};
 
 /// The name of the attribute.
@@ -26,6 +26,11 @@ const WEBSITE_REDIRECT: u8 = 11;
 const USER: u8 = 12;
 const KEY: u8 = 13;
 const ELSEWHERE: u8 = 14;
+const COMPOSITE: u8 = 15;
+const TAG: u8 = 16;
+const UNIFORM: u8 = 17;
+const PART: u8 = 18;
+const UPLOAD: u8 = 19;
 
 /// Which bytes something was said about: a file that differs in any of these has been changed
 /// behind our back, or is another file.
@@ -75,12 +80,18 @@ impl Stamp {
 /// What is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Meta {
-    /// Which bytes `md5`, `etag` and `checksums` are about.
+    /// Which bytes `md5`, `etag`, `checksums`, `parts` and `upload` are about.
     pub(crate) stamp: Option<Stamp>,
     pub(crate) md5: Option<Digest>,
     /// A tag that is not an MD5.
     pub(crate) etag: Option<ETag>,
-    pub(crate) checksums: Vec<Digest>,
+    pub(crate) checksums: Vec<Checksum>,
+    /// The parts that the bytes came in.
+    pub(crate) parts: Option<Parts>,
+    /// The multipart upload that it came by: a repeated Complete is known by it.
+    pub(crate) upload: Option<String>,
+    /// Its tags.
+    pub(crate) tags: Vec<(String, String)>,
     /// What the client said; a Content-Type that the name gives anyhow is left out.
     pub(crate) said: Metadata,
     /// Of which object this is, where it does not hang on the file itself.
@@ -92,10 +103,14 @@ pub(crate) struct Meta {
 impl Meta {
     /// Whether it says nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { stamp: _, md5, etag, checksums, said, key, elsewhere } = self;
+        let Self { stamp: _, md5, etag, checksums, parts, upload, tags, said, key, elsewhere } =
+            self;
         md5.is_none()
             && etag.is_none()
             && checksums.is_empty()
+            && parts.is_none()
+            && upload.is_none()
+            && tags.is_empty()
             && said.is_empty()
             && key.is_none()
             && !elsewhere
@@ -116,8 +131,13 @@ impl Meta {
     }
 
     /// The checksums, if they are about these bytes.
-    pub(crate) fn checksums_of(&self, stamp: &Stamp) -> Vec<Digest> {
+    pub(crate) fn checksums_of(&self, stamp: &Stamp) -> Vec<Checksum> {
         if self.stamp.as_ref() == Some(stamp) { self.checksums.clone() } else { Vec::new() }
+    }
+
+    /// The parts, if they are about these bytes.
+    pub(crate) fn parts_of(&self, stamp: &Stamp) -> Option<Parts> {
+        self.parts.clone().filter(|_| self.stamp.as_ref() == Some(stamp))
     }
 
     /// The bytes to keep.
@@ -136,8 +156,18 @@ impl Meta {
         if let Some(etag) = &self.etag {
             out.field(ETAG, &[etag.as_str().as_bytes()])?;
         }
-        for digest in &self.checksums {
-            out.field(CHECKSUM, &[&[number(digest.algorithm())], digest.bytes()])?;
+        for checksum in &self.checksums {
+            let (digest, algorithm) = (checksum.digest.bytes(), [number(checksum.algorithm())]);
+            match checksum.parts {
+                None => out.field(CHECKSUM, &[&algorithm, digest])?,
+                Some(parts) => {
+                    out.field(COMPOSITE, &[&parts.to_le_bytes(), &algorithm, digest])?;
+                }
+            }
+        }
+        self.pack_parts(&mut out)?;
+        for (name, value) in &self.tags {
+            out.pair(TAG, name, value)?;
         }
         for (tag, text) in texts(&self.said) {
             if let Some(text) = text {
@@ -145,9 +175,7 @@ impl Meta {
             }
         }
         for (name, value) in &self.said.user {
-            let too_large = |_| Error::new(Code::MetadataTooLarge);
-            let length = u16::try_from(name.len()).map_err(too_large)?;
-            out.field(USER, &[&length.to_le_bytes(), name.as_bytes(), value.as_bytes()])?;
+            out.pair(USER, name, value)?;
         }
         if let Some(key) = &self.key {
             out.field(KEY, &[key.as_bytes()])?;
@@ -156,6 +184,31 @@ impl Meta {
             out.field(ELSEWHERE, &[])?;
         }
         Ok(out.0)
+    }
+
+    fn pack_parts(&self, out: &mut Packer) -> Result<(), Error> {
+        match &self.parts {
+            None => {}
+            Some(Parts::Uniform { count, size }) => {
+                out.field(UNIFORM, &[&count.to_le_bytes(), &size.to_le_bytes()])?;
+            }
+            Some(Parts::Listed(parts)) => {
+                for ObjectPart { number: n, size, checksum } in parts {
+                    let (n, size) = (n.to_le_bytes(), size.to_le_bytes());
+                    match checksum {
+                        None => out.field(PART, &[&n, &size])?,
+                        Some(digest) => {
+                            let algorithm = [number(digest.algorithm())];
+                            out.field(PART, &[&n, &size, &algorithm, digest.bytes()])?;
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(upload) = &self.upload {
+            out.field(UPLOAD, &[upload.as_bytes()])?;
+        }
+        Ok(())
     }
 
     /// Reads what [`Meta::pack`] wrote. Anybody may have written the attribute: bytes that make
@@ -182,17 +235,26 @@ impl Meta {
             MD5 => self.md5 = Some(Digest::new(Algorithm::Md5, field)?),
             ETAG => self.etag = Some(ETag::new(text(field)?)?),
             CHECKSUM => {
-                let (algorithm, bytes) = field.split_first()?;
-                // A digest that a newer program knows is passed over.
-                if let Some(algorithm) = algorithm_of(*algorithm) {
-                    self.checksums.push(Digest::new(algorithm, bytes)?);
+                if let Some(digest) = digest(field)? {
+                    self.checksums.push(Checksum::full(digest));
                 }
             }
-            USER => {
-                let (length, rest) = field.split_first_chunk::<2>()?;
-                let (name, value) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
-                self.said.user.push((text(name)?.into(), text(value)?.into()));
+            COMPOSITE => {
+                let (parts, field) = field.split_first_chunk::<4>()?;
+                if let Some(digest) = digest(field)? {
+                    let parts = Some(u32::from_le_bytes(*parts));
+                    self.checksums.push(Checksum { digest, parts });
+                }
             }
+            UNIFORM => {
+                let (count, size) = field.split_first_chunk::<4>()?;
+                let size = u64::from_le_bytes(size.try_into().ok()?);
+                self.parts = Some(Parts::Uniform { count: u32::from_le_bytes(*count), size });
+            }
+            PART => self.take_part(field)?,
+            UPLOAD => self.upload = Some(text(field)?.into()),
+            TAG => self.tags.push(pair(field)?),
+            USER => self.said.user.push(pair(field)?),
             KEY => self.key = Some(text(field)?.into()),
             ELSEWHERE => self.elsewhere = true,
             tag => {
@@ -203,6 +265,36 @@ impl Meta {
         }
         Some(())
     }
+
+    fn take_part(&mut self, field: &[u8]) -> Option<()> {
+        let (n, field) = field.split_first_chunk::<4>()?;
+        let (size, field) = field.split_first_chunk::<8>()?;
+        let checksum = if field.is_empty() { None } else { digest(field)? };
+        let (number, size) = (u32::from_le_bytes(*n), u64::from_le_bytes(*size));
+        let part = ObjectPart { number, size, checksum };
+        match &mut self.parts {
+            Some(Parts::Listed(parts)) => parts.push(part),
+            other => *other = Some(Parts::Listed(vec![part])),
+        }
+        Some(())
+    }
+}
+
+/// A number for the algorithm and the value; `Some(None)` for one that only a newer program knows,
+/// which is passed over.
+fn digest(field: &[u8]) -> Option<Option<Digest>> {
+    let (algorithm, bytes) = field.split_first()?;
+    match algorithm_of(*algorithm) {
+        Some(algorithm) => Digest::new(algorithm, bytes).map(Some),
+        None => Some(None),
+    }
+}
+
+/// What [`Packer::pair`] wrote.
+fn pair(field: &[u8]) -> Option<(String, String)> {
+    let (length, rest) = field.split_first_chunk::<2>()?;
+    let (name, value) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
+    Some((text(name)?.into(), text(value)?.into()))
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {
@@ -212,6 +304,12 @@ fn text(bytes: &[u8]) -> Option<&str> {
 struct Packer(Vec<u8>);
 
 impl Packer {
+    fn pair(&mut self, tag: u8, name: &str, value: &str) -> Result<(), Error> {
+        let too_large = |_| Error::new(Code::MetadataTooLarge);
+        let length = u16::try_from(name.len()).map_err(too_large)?;
+        self.field(tag, &[&length.to_le_bytes(), name.as_bytes(), value.as_bytes()])
+    }
+
     fn field(&mut self, tag: u8, parts: &[&[u8]]) -> Result<(), Error> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u16::try_from(length).map_err(|_| Error::new(Code::MetadataTooLarge))?;
@@ -275,11 +373,19 @@ mod tests {
 
     fn full() -> Meta {
         let text = |text: &str| Some(text.to_owned());
+        let mut checksums = Algorithm::ALL.map(|a| Checksum::full(lobos_digest::digest(a, b"a")));
+        checksums[3].parts = Some(70_000);
         Meta {
             stamp: Some(Stamp { mtime: 1, size: u64::MAX, inode: 3 }),
             md5: Some(lobos_digest::digest(Algorithm::Md5, b"a")),
             etag: ETag::new("abc-2"),
-            checksums: Algorithm::ALL.map(|a| lobos_digest::digest(a, b"a")).to_vec(),
+            checksums: checksums.to_vec(),
+            parts: Some(Parts::Listed(vec![
+                ObjectPart { number: 1, size: 5, checksum: Some(checksums[0].digest) },
+                ObjectPart { number: 3, size: 6, checksum: None },
+            ])),
+            upload: text("u1"),
+            tags: vec![("a".into(), String::new()), ("b".into(), "c".into())],
             said: Metadata {
                 content_type: text("a/b"),
                 cache_control: text(""),
@@ -298,7 +404,8 @@ mod tests {
     #[test]
     fn round_trip() {
         // Everything that is packed comes back.
-        for meta in [full(), Meta::default()] {
+        let parts = Some(Parts::Uniform { count: 3, size: 1 << 40 });
+        for meta in [full(), Meta::default(), Meta { parts, ..Meta::default() }] {
             assert_eq!(Meta::unpack(&meta.pack().unwrap()), Some(meta));
         }
     }
@@ -346,11 +453,12 @@ mod tests {
         let stamp = meta.stamp.unwrap();
         assert_eq!(meta.etag_of(&stamp), ETag::new("abc-2"));
         assert_eq!(meta.checksums_of(&stamp).len(), 10);
+        assert!(meta.parts_of(&stamp).is_some());
         for other in
             [Stamp { mtime: 2, ..stamp }, Stamp { size: 2, ..stamp }, Stamp { inode: 2, ..stamp }]
         {
             assert_eq!(meta.etag_of(&other), None);
-            assert_eq!(meta.checksums_of(&other), []);
+            assert_eq!((meta.checksums_of(&other), meta.parts_of(&other)), (vec![], None));
             assert_ne!(other.etag(), stamp.etag());
         }
     }

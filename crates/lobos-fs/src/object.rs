@@ -146,14 +146,15 @@ fn etag(bucket: &Bucket, meta: Option<&Meta>, stamp: &Stamp) -> ETag {
 }
 
 fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
-    let checksums = meta.checksums_of(stamp);
+    let (checksums, parts) = (meta.checksums_of(stamp), meta.parts_of(stamp));
+    let tags = meta.tags.len();
     let mut said = meta.said;
     let content_type = match said.content_type.take() {
         Some(own) => Cow::Owned(own),
         None => Cow::Borrowed(mime::guess(key)),
     };
     let (size, modified) = (stamp.size, stamp.modified());
-    ObjectInfo { size, modified, etag, content_type, metadata: said, checksums }
+    ObjectInfo { size, modified, etag, content_type, metadata: said, checksums, parts, tags }
 }
 
 /// The object that a marked folder is.

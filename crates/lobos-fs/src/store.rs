@@ -125,6 +125,22 @@ impl Store for FsStore {
                 let none = Error::new(Code::ObjectLockConfigurationNotFoundError);
                 return Err(none.bucket(request.bucket.as_str()));
             }
+            Request::CopyObject(_)
+            | Request::RenameObject(_)
+            | Request::GetObjectAttributes(_)
+            | Request::GetObjectTagging(_)
+            | Request::PutObjectTagging(_)
+            | Request::CreateMultipartUpload(_)
+            | Request::UploadPart(_)
+            | Request::UploadPartCopy(_)
+            | Request::CompleteMultipartUpload(_)
+            | Request::AbortMultipartUpload(_)
+            | Request::ListParts(_)
+            | Request::ListMultipartUploads(_)
+            | Request::GetBucketConfiguration(_)
+            | Request::PutBucketConfiguration(_)
+            | Request::GetAcl(_)
+            | Request::PutAcl(_) => return Err(Error::new(Code::NotImplemented)),
         };
         Ok(Outcome::Done(response))
     }
@@ -135,14 +151,30 @@ impl Store for FsStore {
             | Request::ListBuckets(_)
             | Request::DeleteObjects(_)
             | Request::CreateBucket(_)
-            | Request::DeleteBucket(_) => true,
-            Request::DeleteObject(_) => self.durable,
+            | Request::DeleteBucket(_)
+            | Request::CopyObject(_)
+            | Request::UploadPartCopy(_)
+            | Request::CompleteMultipartUpload(_)
+            | Request::AbortMultipartUpload(_)
+            | Request::ListParts(_)
+            | Request::ListMultipartUploads(_)
+            | Request::PutBucketConfiguration(_) => true,
+            Request::DeleteObject(_)
+            | Request::RenameObject(_)
+            | Request::PutObjectTagging(_)
+            | Request::CreateMultipartUpload(_) => self.durable,
             Request::HeadBucket(_)
             | Request::GetBucketLocation(_)
             | Request::GetBucketVersioning(_)
             | Request::GetObjectLockConfiguration(_)
             | Request::HeadObject(_)
             | Request::GetObject(_)
+            | Request::GetObjectAttributes(_)
+            | Request::GetObjectTagging(_)
+            | Request::UploadPart(_)
+            | Request::GetBucketConfiguration(_)
+            | Request::GetAcl(_)
+            | Request::PutAcl(_)
             | Request::PutObject(_) => false,
         }
     }

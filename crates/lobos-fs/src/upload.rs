@@ -2,7 +2,7 @@
 
 use lobos_digest::{Algorithm, Digests, Hasher};
 use lobos_proto::op::PutObject;
-use lobos_proto::{Code, Error, Expected, Sink, Stored};
+use lobos_proto::{Checksum, Code, Error, Expected, Response, Sink, Stored};
 
 use std::os::fd::AsFd;
 
@@ -49,8 +49,10 @@ impl Upload {
             said.content_type = None;
         }
         let md5 = if self.bucket.has_md5() { digests.get(Algorithm::Md5) } else { None };
-        let checksums = self.put.checksum.and_then(|a| digests.get(a)).into_iter().collect();
-        Meta { md5, checksums, said, ..Meta::default() }
+        let checksum = self.put.checksum.and_then(|a| digests.get(a));
+        let checksums = checksum.into_iter().map(Checksum::full).collect();
+        let tags = self.put.tags.pairs().to_vec();
+        Meta { md5, checksums, tags, said, ..Meta::default() }
     }
 }
 
@@ -71,7 +73,7 @@ impl Sink for Upload {
         })
     }
 
-    fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Stored, Error> {
+    fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Response, Error> {
         if self.failed {
             return Err(Error::new(Code::InternalError).cause("commit after a failed write"));
         }
@@ -107,7 +109,8 @@ impl Sink for Upload {
                 }
             },
         };
-        Ok(Stored { etag: md5.unwrap_or_else(|| stamp.etag()), size, checksums })
+        let etag = md5.unwrap_or_else(|| stamp.etag());
+        Ok(Response::PutObject(Stored { etag, size, checksums }))
     }
 
     fn is_heavy(&self) -> bool {

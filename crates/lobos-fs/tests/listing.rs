@@ -46,6 +46,8 @@ impl Bucket {
             bucket: BucketName::new("bucket").unwrap(),
             key: Key::new(key).unwrap(),
             metadata: Default::default(),
+            tags: Default::default(),
+            append: None,
             conditions: Default::default(),
             size: None,
             checksum: None,

@@ -9,7 +9,7 @@ use common::{Shop, all_quirks, begin, md5, put_request, send, send_expecting};
 use lobos_digest::{Algorithm, digest};
 use lobos_fs::{Durability, EtagMode, Options};
 use lobos_proto::s3::condition::Tags;
-use lobos_proto::{Code, Expected, Metadata};
+use lobos_proto::{Checksum, Code, Expected, Metadata};
 
 fn all_options() -> Vec<Options> {
     let mut all = Vec::new();
@@ -47,7 +47,7 @@ fn round_trip() {
             assert_eq!(info.etag, stored.etag);
             assert_eq!(info.content_type, "text/x-own");
             assert_eq!(info.metadata, Metadata { content_type: None, ..said });
-            assert_eq!(info.checksums, [digest(Algorithm::Crc64Nvme, &body)]);
+            assert_eq!(info.checksums, [Checksum::full(digest(Algorithm::Crc64Nvme, &body))]);
             assert_eq!(info.checksums, stored.checksums);
             assert_eq!(shop.head("deep/er/file.txt").unwrap().info, info);
             let listed = shop.page().objects;

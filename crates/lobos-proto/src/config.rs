@@ -29,6 +29,11 @@ pub struct Config {
     pub hosts: Hosts,
     /// Origins of web pages (`https://example.org`) that may send requests; `*` is any.
     pub origins: Vec<String>,
+    /// The key pairs that may sign requests. With none, every signature is taken and none is
+    /// needed.
+    pub credentials: Vec<Credentials>,
+    /// The region of the server (`us-east-1`); signatures must name it. `None`: any.
+    pub region: Option<String>,
     /// Refuse every request that changes something.
     pub read_only: bool,
     /// The number of the last connection; start it anywhere, so that request ids differ between
@@ -40,6 +45,22 @@ impl Config {
     /// A number that no other connection of this server has.
     pub(crate) fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A key pair.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The name of the pair, as requests carry it.
+    pub access_key: String,
+    /// The secret.
+    pub secret_key: String,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Credentials").field(&self.access_key).finish()
     }
 }
 

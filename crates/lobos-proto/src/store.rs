@@ -8,14 +8,22 @@ use std::io;
 
 use lobos_digest::{Algorithm, Digest, Digests};
 
-use crate::op::{Buckets, ObjectResponse};
 use crate::op::{
-    CreateBucket, DeleteBucket, DeleteObject, DeleteObjects, Deletions, GetBucketLocation,
-    GetBucketVersioning, GetObject, GetObjectLockConfiguration, HeadBucket, HeadObject,
-    ListBuckets, ListObjects, Page, PutObject,
+    AbortMultipartUpload, Acl, CompleteMultipartUpload, CopyObject, CreateBucket,
+    CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
+    GetBucketLocation, GetBucketVersioning, GetObject, GetObjectAttributes,
+    GetObjectLockConfiguration, GetObjectTagging, HeadBucket, HeadObject, ListBuckets,
+    ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
+    PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
+use crate::op::{
+    Buckets, CompletedUpload, Configuration, CopiedObject, CopiedPart, CreatedUpload, Deletions,
+    ObjectAttributes, ObjectResponse, Page, PartsPage, StoredPart, UploadsPage,
+};
+use crate::s3::checksum::Checksum;
 use crate::s3::error::{Code, Error};
 use crate::s3::etag::ETag;
+use crate::s3::tags::TagSet;
 
 /// Holds buckets and objects. Calls may come from any thread, many at once.
 pub trait Store: Send + Sync {
@@ -67,12 +75,13 @@ pub trait Sink: Send {
     /// The S3 answer; the upload is over then.
     fn append(&mut self, data: &[u8]) -> Result<(), Error>;
 
-    /// Verifies what was promised and makes the object visible, whole, in one step.
+    /// Verifies what was promised and makes the object (or the part) visible, whole, in one step;
+    /// the answer is that of the operation.
     ///
     /// # Errors
     /// The S3 answer (`BadDigest`, `PreconditionFailed`, ...); nothing is visible then and what
     /// was there before is untouched.
-    fn commit(self: Box<Self>, expected: &Expected) -> Result<Stored, Error>;
+    fn commit(self: Box<Self>, expected: &Expected) -> Result<Response, Error>;
 
     /// Whether `commit` may block for long (it waits for the disk).
     fn is_heavy(&self) -> bool {
@@ -132,7 +141,7 @@ pub struct Stored {
     /// Bytes.
     pub size: u64,
     /// The checksums kept with the object.
-    pub checksums: Vec<Digest>,
+    pub checksums: Vec<Checksum>,
 }
 
 /// One S3 operation, parsed into values that cannot be wrong.
@@ -152,6 +161,22 @@ pub enum Request {
     PutObject(Box<PutObject>),
     DeleteObject(DeleteObject),
     DeleteObjects(DeleteObjects),
+    CopyObject(Box<CopyObject>),
+    RenameObject(Box<RenameObject>),
+    GetObjectAttributes(GetObjectAttributes),
+    GetObjectTagging(GetObjectTagging),
+    PutObjectTagging(PutObjectTagging),
+    CreateMultipartUpload(Box<CreateMultipartUpload>),
+    UploadPart(Box<UploadPart>),
+    UploadPartCopy(Box<UploadPartCopy>),
+    CompleteMultipartUpload(Box<CompleteMultipartUpload>),
+    AbortMultipartUpload(AbortMultipartUpload),
+    ListParts(ListParts),
+    ListMultipartUploads(ListMultipartUploads),
+    GetBucketConfiguration(GetBucketConfiguration),
+    PutBucketConfiguration(PutBucketConfiguration),
+    GetAcl(Acl),
+    PutAcl(Acl),
 }
 
 /// What an operation that succeeded has to say.
@@ -159,7 +184,9 @@ pub enum Request {
 #[derive(Clone, Debug)]
 pub enum Response {
     ListBuckets(Buckets),
-    CreateBucket { bucket: crate::BucketName },
+    CreateBucket {
+        bucket: crate::BucketName,
+    },
     HeadBucket,
     DeleteBucket,
     GetBucketLocation,
@@ -168,6 +195,32 @@ pub enum Response {
     HeadObject(Box<ObjectResponse>),
     GetObject(Box<ObjectResponse>),
     PutObject(Stored),
+    /// To a PutObject that appends.
+    AppendObject(Stored),
     DeleteObject,
     DeleteObjects(Deletions),
+    CopyObject(CopiedObject),
+    RenameObject,
+    GetObjectAttributes(Box<ObjectAttributes>),
+    GetObjectTagging(TagSet),
+    PutObjectTagging,
+    /// To a PutObjectTagging without tags.
+    DeleteObjectTagging,
+    CreateMultipartUpload(Box<CreatedUpload>),
+    UploadPart(StoredPart),
+    UploadPartCopy(CopiedPart),
+    CompleteMultipartUpload(Box<CompletedUpload>),
+    AbortMultipartUpload,
+    ListParts(Box<PartsPage>),
+    ListMultipartUploads(Box<UploadsPage>),
+    /// `None` if the bucket has none.
+    GetBucketConfiguration {
+        kind: Configuration,
+        document: Option<String>,
+    },
+    PutBucketConfiguration,
+    /// To a PutBucketConfiguration without a document.
+    DeleteBucketConfiguration,
+    GetAcl,
+    PutAcl,
 }

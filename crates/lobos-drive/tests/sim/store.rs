@@ -9,8 +9,8 @@ use lobos_proto::op::{
     DeleteObjects, Deleted, Deletions, ListObjects, ListedObject, ObjectResponse, Page, PutObject,
 };
 use lobos_proto::{
-    Code, ETag, Error, Expected, ObjectInfo, Outcome, Request, Response, Sink, Source, Store,
-    Stored, Timestamp,
+    Checksum, Code, ETag, Error, Expected, ObjectInfo, Outcome, Request, Response, Sink, Source,
+    Store, Stored, Timestamp,
 };
 
 use crate::rng::Rng;
@@ -260,6 +260,8 @@ fn info(version: &Version) -> ObjectInfo {
         content_type: "application/octet-stream".into(),
         metadata: lobos_proto::Metadata::default(),
         checksums: Vec::new(),
+        parts: None,
+        tags: 0,
     }
 }
 
@@ -335,7 +337,7 @@ impl Sink for Upload {
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Stored, Error> {
+    fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Response, Error> {
         let mut state = self.store.state();
         let upload = upload_of(&self.put);
         let percent = state.rates.commit;
@@ -354,8 +356,9 @@ impl Sink for Upload {
         self.put.conditions.check(state.current(key).map(|v| &v.etag))?;
         let version = state.change(key, Some(self.data[..].into()), upload, Some(self.owner));
         let etag = version.expect("a version").etag;
-        let checksums = self.put.checksum.and_then(|a| computed.get(a)).into_iter().collect();
-        Ok(Stored { etag, size, checksums })
+        let checksum = self.put.checksum.and_then(|a| computed.get(a));
+        let checksums = checksum.into_iter().map(Checksum::full).collect();
+        Ok(Response::PutObject(Stored { etag, size, checksums }))
     }
 
     fn is_heavy(&self) -> bool {

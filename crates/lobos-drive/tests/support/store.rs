@@ -86,6 +86,8 @@ fn info(object: &Object) -> ObjectInfo {
         content_type: "application/octet-stream".into(),
         metadata: Metadata::default(),
         checksums: Vec::new(),
+        parts: None,
+        tags: 0,
     }
 }
 
@@ -164,13 +166,14 @@ impl Sink for Upload {
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Stored, Error> {
+    fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Response, Error> {
         let mut hasher = lobos_proto::digest::Hasher::new(expected.algorithms());
         hasher.update(&self.data);
         expected.check(&hasher.finish())?;
         let size = self.data.len() as u64;
         self.store.put(&self.name, std::mem::take(&mut self.data));
-        Ok(Stored { etag: ETag::opaque(1, size), size, checksums: Vec::new() })
+        let etag = ETag::opaque(1, size);
+        Ok(Response::PutObject(Stored { etag, size, checksums: Vec::new() }))
     }
 
     fn is_heavy(&self) -> bool {

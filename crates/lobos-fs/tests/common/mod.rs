@@ -11,10 +11,10 @@ use lobos_proto::op::{
     DeleteObject, GetObject, HeadObject, ListObjects, ListingVersion, ObjectResponse, Overrides,
     Page, Part, PutObject,
 };
-use lobos_proto::s3::condition::{ReadConditions, Tags, WriteConditions};
+use lobos_proto::s3::condition::{DeleteConditions, ReadConditions, Tags, WriteConditions};
 use lobos_proto::{
     BucketName, Code, Error, Expected, Key, Metadata, Outcome, Request, Response, Sink, Store,
-    Stored,
+    Stored, TagSet,
 };
 use tempfile::TempDir;
 
@@ -130,6 +130,8 @@ pub(crate) fn put_request(key: &str) -> Box<PutObject> {
         bucket: bucket(),
         key: Key::new(key).unwrap(),
         metadata: Metadata::default(),
+        tags: TagSet::default(),
+        append: None,
         conditions: WriteConditions::default(),
         size: None,
         checksum: None,
@@ -158,7 +160,10 @@ pub(crate) fn send_expecting(
     for piece in body.chunks(10_000) {
         sink.append(piece)?;
     }
-    sink.commit(expected)
+    match sink.commit(expected)? {
+        Response::PutObject(stored) | Response::AppendObject(stored) => Ok(stored),
+        other => panic!("not an answer to PUT: {other:?}"),
+    }
 }
 
 pub(crate) fn put(store: &FsStore, key: &str, body: &[u8]) -> Result<Stored, Error> {
@@ -211,7 +216,11 @@ pub(crate) fn get(store: &FsStore, key: &str) -> Result<(ObjectResponse, Vec<u8>
 }
 
 pub(crate) fn delete(store: &FsStore, key: &str) -> Result<(), Error> {
-    let request = DeleteObject { bucket: bucket(), key: Key::new(key).unwrap() };
+    let request = DeleteObject {
+        bucket: bucket(),
+        key: Key::new(key).unwrap(),
+        conditions: DeleteConditions::default(),
+    };
     store.call(Request::DeleteObject(request)).map(drop)
 }
 

@@ -255,7 +255,7 @@ impl Connection {
             // Also for a body of no bytes: botocore takes a final answer without it for an error
             // and then loses the answer to the next request of the connection.
             exchange.awaits_continue &= !more && framing != Framing::None;
-            Ok((framing, route(head, framing, &config)))
+            Ok((framing, route(head, framing, &config, now)))
         });
         match parsed.and_then(|framed| framed) {
             Err(error) => {
@@ -271,9 +271,9 @@ impl Connection {
         self.since = now.instant;
         let object = self.config.limits.object;
         match route {
-            Ok(Route::Upload(put, promise)) => {
+            Ok(Route::Upload(request, promise)) => {
                 self.incoming = Some(Box::new(Body::new(framing, promise, object)));
-                self.exchange.request = Some(Request::PutObject(put));
+                self.exchange.request = Some(request);
                 self.state = State::Call;
             }
             Ok(Route::Document(document, promise)) => {

@@ -1,6 +1,7 @@
 //! DeleteObjects: removes up to 1,000 objects.
 
 use crate::http::encode::Answer;
+use crate::s3::condition::DeleteConditions;
 use crate::s3::xml::{Element, Xml};
 use crate::{BucketName, Code, Error, Key, Limits};
 
@@ -22,6 +23,8 @@ pub struct DeleteKey {
     pub name: String,
     /// The key, or why it cannot be one: that is its answer.
     pub key: Result<Key, Error>,
+    /// What the object must be (`<ETag>`, `<Size>`, `<LastModifiedTime>`).
+    pub conditions: DeleteConditions,
 }
 
 /// What became of each key.
@@ -67,7 +70,8 @@ impl DeleteObjects {
             .map(|object| {
                 let name = object.child("Key").ok_or_else(malformed)?;
                 let key = check(object).and_then(|()| Key::new(name));
-                Ok(DeleteKey { name: name.to_owned(), key })
+                let conditions = DeleteConditions::default();
+                Ok(DeleteKey { name: name.to_owned(), key, conditions })
             })
             .collect::<Result<_, Error>>()?;
         let quiet = root.child("Quiet").is_some_and(|q| q.trim().eq_ignore_ascii_case("true"));

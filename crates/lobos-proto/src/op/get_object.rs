@@ -205,10 +205,10 @@ impl ObjectResponse {
         }
         if self.checksums && !self.partial {
             for checksum in &info.checksums {
-                answer.header(checksum.algorithm().header(), checksum.to_base64());
+                answer.header(checksum.algorithm().header(), checksum);
             }
-            if !info.checksums.is_empty() {
-                answer.header("x-amz-checksum-type", "FULL_OBJECT");
+            if let Some(checksum) = info.checksums.first() {
+                answer.header("x-amz-checksum-type", checksum.kind().as_str());
             }
         }
         answer.header("X-Content-Type-Options", "nosniff");

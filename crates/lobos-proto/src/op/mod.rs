@@ -1,32 +1,58 @@
 //! One file per S3 operation: what it takes, how a request becomes it, how its answer is written.
 
+mod abort_multipart_upload;
+mod acl;
+mod bucket_configuration;
+mod complete_multipart_upload;
+mod copy_object;
 mod create_bucket;
+mod create_multipart_upload;
 mod delete_bucket;
 mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
 mod get_bucket_versioning;
 mod get_object;
+mod get_object_attributes;
 mod get_object_lock_configuration;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
+mod list_multipart_uploads;
 mod list_objects;
+mod list_parts;
+mod object_tagging;
 mod put_object;
+mod rename_object;
+mod upload_part;
+mod upload_part_copy;
 
+pub use abort_multipart_upload::AbortMultipartUpload;
+pub use acl::Acl;
+pub use bucket_configuration::{Configuration, GetBucketConfiguration, PutBucketConfiguration};
+pub use complete_multipart_upload::{CompleteMultipartUpload, CompletedPart, CompletedUpload};
+pub use copy_object::{CopiedObject, CopyObject};
 pub use create_bucket::CreateBucket;
+pub use create_multipart_upload::{CreateMultipartUpload, CreatedUpload};
 pub use delete_bucket::DeleteBucket;
 pub use delete_object::DeleteObject;
 pub use delete_objects::{DeleteKey, DeleteObjects, Deleted, Deletions};
 pub use get_bucket_location::GetBucketLocation;
 pub use get_bucket_versioning::GetBucketVersioning;
 pub use get_object::{GetObject, ObjectResponse, Overrides, Part};
+pub use get_object_attributes::{Attribute, GetObjectAttributes, ObjectAttributes};
 pub use get_object_lock_configuration::GetObjectLockConfiguration;
 pub use head_bucket::HeadBucket;
 pub use head_object::HeadObject;
 pub use list_buckets::{BucketInfo, Buckets, ListBuckets};
+pub use list_multipart_uploads::{ListMultipartUploads, ListedUpload, UploadsPage};
 pub use list_objects::{ListObjects, ListedObject, ListingVersion, Page};
+pub use list_parts::{ListParts, ListedPart, PartsPage};
+pub use object_tagging::{GetObjectTagging, PutObjectTagging};
 pub use put_object::PutObject;
+pub use rename_object::RenameObject;
+pub use upload_part::{StoredPart, UploadPart};
+pub use upload_part_copy::{CopiedPart, UploadPartCopy};
 
 mod answer;
 mod route;

@@ -6,7 +6,7 @@ use crate::http::body::{Promise, checksum};
 use crate::http::encode::Answer;
 use crate::http::head::{Framing, Head};
 use crate::s3::condition::{Tags, WriteConditions};
-use crate::{BucketName, Code, Error, Expected, Key, Limits, Metadata, Stored};
+use crate::{BucketName, Code, Error, Expected, Key, Limits, Metadata, Stored, TagSet};
 
 /// Announces an object; its bytes follow through a [`Sink`](crate::Sink).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct PutObject {
     pub key: Key,
     /// What to keep with it.
     pub metadata: Metadata,
+    /// Its tags.
+    pub tags: TagSet,
+    /// x-amz-write-offset-bytes: append to the object, which must have this size.
+    pub append: Option<u64>,
     /// If-None-Match: * and If-Match.
     pub conditions: WriteConditions,
     /// Bytes, if the client said so beforehand. Never trust it for more than sizing.
@@ -78,7 +82,8 @@ impl PutObject {
         let checksum = sent.or(promise.trailer);
         let verify = [promise.expected.md5, promise.expected.sha256];
         let verify = verify.iter().flatten().map(Digest::algorithm).collect();
-        let put = Self { bucket, key, metadata, conditions, size, checksum, verify };
+        let (tags, append) = (TagSet::default(), None);
+        let put = Self { bucket, key, metadata, tags, append, conditions, size, checksum, verify };
         Ok((put, promise))
     }
 }
@@ -170,7 +175,7 @@ fn checksums(head: &Head<'_>, expected: &mut Expected) -> Result<Option<Algorith
     Ok(trailer)
 }
 
-fn conditions(head: &Head<'_>) -> Result<WriteConditions, Error> {
+pub(super) fn conditions(head: &Head<'_>) -> Result<WriteConditions, Error> {
     let absent = match head.get("if-none-match") {
         None => false,
         Some("*") => true,
@@ -181,7 +186,7 @@ fn conditions(head: &Head<'_>) -> Result<WriteConditions, Error> {
     Ok(WriteConditions { absent, matches: head.get("if-match").map(Tags::parse) })
 }
 
-fn metadata(head: &Head<'_>, limits: &Limits) -> Result<Metadata, Error> {
+pub(super) fn metadata(head: &Head<'_>, limits: &Limits) -> Result<Metadata, Error> {
     let mut user: Vec<(String, String)> = Vec::new();
     for (name, value) in head.with_prefix("x-amz-meta-")? {
         // S3 joins values of the same name.
@@ -221,13 +226,19 @@ fn metadata(head: &Head<'_>, limits: &Limits) -> Result<Metadata, Error> {
     })
 }
 
+/// As [`write`], with the new size.
+pub(crate) fn write_appended(mut answer: Answer<'_>, stored: &Stored) {
+    answer.header("x-amz-object-size", stored.size);
+    write(answer, stored);
+}
+
 pub(crate) fn write(mut answer: Answer<'_>, stored: &Stored) {
     answer.header("ETag", stored.etag);
     for checksum in &stored.checksums {
-        answer.header(checksum.algorithm().header(), checksum.to_base64());
+        answer.header(checksum.algorithm().header(), checksum);
     }
-    if !stored.checksums.is_empty() {
-        answer.header("x-amz-checksum-type", "FULL_OBJECT");
+    if let Some(checksum) = stored.checksums.first() {
+        answer.header("x-amz-checksum-type", checksum.kind().as_str());
     }
     answer.empty();
 }

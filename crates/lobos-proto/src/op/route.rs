@@ -2,50 +2,57 @@
 
 use super::put_object::promise;
 use super::{
-    CreateBucket, DeleteBucket, DeleteObject, DeleteObjects, GetBucketLocation,
-    GetBucketVersioning, GetObject, GetObjectLockConfiguration, HeadBucket, HeadObject,
-    ListBuckets, ListObjects, PutObject,
+    AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
+    CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
+    GetBucketLocation, GetBucketVersioning, GetObject, GetObjectAttributes,
+    GetObjectLockConfiguration, GetObjectTagging, HeadBucket, HeadObject, ListBuckets,
+    ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
+    PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
 use crate::http::body::Promise;
 use crate::http::head::{Framing, Head};
 use crate::http::host::origin_allowed;
 use crate::http::target::{Query, Target, decode};
-use crate::{BucketName, Code, Config, Error, Key, Limits, Request};
+use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request, TagSet};
 
 /// What to do with a request.
 #[derive(Debug)]
 pub(crate) enum Route {
     /// Ask the store; a body, if there is one, means nothing.
     Call(Request),
-    /// Ask the store, then stream the body to it.
-    Upload(Box<PutObject>, Promise),
+    /// Ask the store, then stream the body to the sink that it gives.
+    Upload(Request, Promise),
     /// Read the body, an XML document, then ask the store.
     Document(Document, Promise),
     /// A CORS preflight for an allowed origin.
     Preflight,
 }
 
-/// An operation whose input is an XML document.
-#[derive(Debug)]
-pub(crate) enum Document {
-    CreateBucket(BucketName),
-    DeleteObjects(BucketName),
-}
+/// An operation whose input is an XML document, with what its head said.
+pub(crate) struct Document(Box<Parse>);
+
+type Parse = dyn FnOnce(&[u8], &Limits) -> Result<Request, Error> + Send;
 
 impl Document {
+    /// `parse` makes the request of the whole document.
+    pub(crate) fn new(
+        parse: impl FnOnce(&[u8], &Limits) -> Result<Request, Error> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(parse))
+    }
+
     /// Reads the document.
     ///
     /// # Errors
-    /// `MalformedXML`.
+    /// `MalformedXML`, and what else the operation finds wrong.
     pub(crate) fn parse(self, document: &[u8], limits: &Limits) -> Result<Request, Error> {
-        Ok(match self {
-            Self::CreateBucket(bucket) => {
-                Request::CreateBucket(CreateBucket::parse(bucket, document)?)
-            }
-            Self::DeleteObjects(bucket) => {
-                Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?)
-            }
-        })
+        (self.0)(document, limits)
+    }
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Document")
     }
 }
 
@@ -99,7 +106,12 @@ const SUBRESOURCES: [&str; 41] = [
 ///
 /// # Errors
 /// The S3 answer: nothing was asked of the store then.
-pub(crate) fn route(head: &Head<'_>, framing: Framing, config: &Config) -> Result<Route, Error> {
+pub(crate) fn route(
+    head: &Head<'_>,
+    framing: Framing,
+    config: &Config,
+    now: Now,
+) -> Result<Route, Error> {
     let target = match (head.method, head.target) {
         ("CONNECT" | "TRACE", _) => return Err(Error::new(Code::MethodNotAllowed)),
         ("OPTIONS", "*") => return Err(Error::new(Code::MethodNotAllowed)),
@@ -122,6 +134,7 @@ pub(crate) fn route(head: &Head<'_>, framing: Framing, config: &Config) -> Resul
     }
     let (bucket, key) = split(target.path, named)?;
     let query = Query::parse(target.query)?;
+    crate::auth::check(head, &query, config, now)?;
     let write = !matches!(head.method, "GET" | "HEAD");
     if write && config.read_only {
         return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
@@ -190,10 +203,9 @@ impl Incoming<'_> {
 
     fn bucket(&self, bucket: BucketName, operation: Option<&str>) -> Result<Route, Error> {
         let call = |request| Ok(Route::Call(request));
+        let (query, limits) = (&self.query, self.limits);
         match (self.head.method, operation) {
-            ("GET", None) => {
-                call(Request::ListObjects(ListObjects::parse(bucket, &self.query, self.limits)?))
-            }
+            ("GET", None) => call(Request::ListObjects(ListObjects::parse(bucket, query, limits)?)),
             ("GET", Some("location")) => {
                 call(Request::GetBucketLocation(GetBucketLocation { bucket }))
             }
@@ -203,18 +215,49 @@ impl Incoming<'_> {
             ("GET", Some("object-lock")) => {
                 call(Request::GetObjectLockConfiguration(GetObjectLockConfiguration { bucket }))
             }
+            ("GET", Some("uploads")) => {
+                let list = ListMultipartUploads::parse(bucket, query, limits)?;
+                call(Request::ListMultipartUploads(list))
+            }
+            ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: None })),
+            ("PUT", Some("acl")) => self.put_acl(bucket, None),
             ("HEAD", None) => call(Request::HeadBucket(HeadBucket { bucket })),
             ("PUT", None) => {
                 CreateBucket::check(self.head)?;
-                Ok(Route::Document(Document::CreateBucket(bucket), promise(self.head)?))
+                self.document(Document::new(move |document, _| {
+                    Ok(Request::CreateBucket(CreateBucket::parse(bucket, document)?))
+                }))
             }
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
-            ("POST", Some("delete")) => {
-                Ok(Route::Document(Document::DeleteObjects(bucket), promise(self.head)?))
-            }
-            (_, Some(name)) => Err(not_implemented(name)),
+            ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
+                Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
+            })),
+            (method, Some(name)) => match Configuration::from_name(name) {
+                Some(kind) => self.configuration(method, bucket, kind),
+                None => Err(not_implemented(name)),
+            },
             ("POST", None) => Err(Error::new(Code::NotImplemented)
                 .message("Uploads by POST forms are not implemented.")),
+            _ => Err(Error::new(Code::MethodNotAllowed)),
+        }
+    }
+
+    fn configuration(
+        &self,
+        method: &str,
+        bucket: BucketName,
+        kind: Configuration,
+    ) -> Result<Route, Error> {
+        match method {
+            "GET" => {
+                let get = GetBucketConfiguration { bucket, kind };
+                Ok(Route::Call(Request::GetBucketConfiguration(get)))
+            }
+            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)?),
+            "DELETE" => {
+                let put = PutBucketConfiguration { bucket, kind, document: None };
+                Ok(Route::Call(Request::PutBucketConfiguration(put)))
+            }
             _ => Err(Error::new(Code::MethodNotAllowed)),
         }
     }
@@ -226,27 +269,97 @@ impl Incoming<'_> {
         operation: Option<&str>,
     ) -> Result<Route, Error> {
         let (head, query) = (self.head, &self.query);
+        let call = |request| Ok(Route::Call(request));
         match (head.method, operation) {
-            (_, Some(name)) => Err(not_implemented(name)),
-            ("GET", None) => {
-                let get = GetObject::parse(bucket, key, head, query)?;
-                Ok(Route::Call(Request::GetObject(get)))
-            }
+            ("GET", None) => call(Request::GetObject(GetObject::parse(bucket, key, head, query)?)),
             ("HEAD", None) => {
                 let get = GetObject::parse(bucket, key, head, query)?;
-                Ok(Route::Call(Request::HeadObject(HeadObject(get))))
+                call(Request::HeadObject(HeadObject(get)))
             }
-            ("PUT", None) if query.has("partNumber") => Err(not_implemented("partNumber")),
+            ("PUT", None) if head.has("x-amz-copy-source") => {
+                let copy = CopyObject::parse(bucket, key, head, self.limits)?;
+                call(Request::CopyObject(Box::new(copy)))
+            }
+            ("PUT", None) if query.has("partNumber") => Err(Error::new(Code::InvalidArgument)
+                .message("This operation does not accept a part number without an upload id.")),
             ("PUT", None) => {
                 let parsed = PutObject::parse(bucket, key, head, self.framing, self.limits);
-                parsed.map(|(put, promise)| Route::Upload(Box::new(put), promise))
+                let (put, promise) = parsed?;
+                Ok(Route::Upload(Request::PutObject(Box::new(put)), promise))
+            }
+            ("PUT", Some("renameObject")) => {
+                let rename = RenameObject::parse(bucket, key, head)?;
+                call(Request::RenameObject(Box::new(rename)))
             }
             ("DELETE", None) => {
                 super::check_version(query)?;
-                DeleteObject::check(head)?;
-                Ok(Route::Call(Request::DeleteObject(DeleteObject { bucket, key })))
+                let delete = DeleteObject::parse(bucket, key, head)?;
+                call(Request::DeleteObject(delete))
+            }
+            ("POST" | "PUT" | "GET" | "DELETE", Some("uploads" | "uploadId")) => {
+                self.multipart(bucket, key)
+            }
+            ("GET", Some("attributes")) => {
+                let get = GetObjectAttributes::parse(bucket, key, head, query, self.limits)?;
+                call(Request::GetObjectAttributes(get))
+            }
+            ("GET" | "PUT" | "DELETE", Some("tagging")) => self.tagging(bucket, key),
+            ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: Some(key) })),
+            ("PUT", Some("acl")) => self.put_acl(bucket, Some(key)),
+            (_, Some(name)) => Err(not_implemented(name)),
+            _ => Err(Error::new(Code::MethodNotAllowed)),
+        }
+    }
+
+    fn multipart(&self, bucket: BucketName, key: Key) -> Result<Route, Error> {
+        let (head, query, limits) = (self.head, &self.query, self.limits);
+        let call = |request| Ok(Route::Call(request));
+        match (head.method, query.has("uploadId")) {
+            ("POST", false) => {
+                let create = CreateMultipartUpload::parse(bucket, key, head, limits)?;
+                call(Request::CreateMultipartUpload(Box::new(create)))
+            }
+            ("POST", true) => {
+                self.document(CompleteMultipartUpload::parse(bucket, key, head, query)?)
+            }
+            ("PUT", true) if head.has("x-amz-copy-source") => {
+                let copy = UploadPartCopy::parse(bucket, key, head, query)?;
+                call(Request::UploadPartCopy(Box::new(copy)))
+            }
+            ("PUT", true) => {
+                let parsed = UploadPart::parse(bucket, key, head, query, self.framing, limits);
+                let (part, promise) = parsed?;
+                Ok(Route::Upload(Request::UploadPart(Box::new(part)), promise))
+            }
+            ("GET", true) => {
+                call(Request::ListParts(ListParts::parse(bucket, key, query, limits)?))
+            }
+            ("DELETE", true) => {
+                let abort = AbortMultipartUpload::parse(bucket, key, head, query)?;
+                call(Request::AbortMultipartUpload(abort))
             }
             _ => Err(Error::new(Code::MethodNotAllowed)),
         }
+    }
+
+    fn tagging(&self, bucket: BucketName, key: Key) -> Result<Route, Error> {
+        super::check_version(&self.query)?;
+        match self.head.method {
+            "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
+            "PUT" => self.document(PutObjectTagging::parse(bucket, key)?),
+            _ => {
+                let none = PutObjectTagging { bucket, key, tags: TagSet::default() };
+                Ok(Route::Call(Request::PutObjectTagging(none)))
+            }
+        }
+    }
+
+    fn put_acl(&self, bucket: BucketName, key: Option<Key>) -> Result<Route, Error> {
+        Acl::check(self.head)?;
+        Ok(Route::Call(Request::PutAcl(Acl { bucket, key })))
+    }
+
+    fn document(&self, document: Document) -> Result<Route, Error> {
+        Ok(Route::Document(document, promise(self.head)?))
     }
 }

@@ -109,6 +109,42 @@ impl WriteConditions {
     }
 }
 
+/// The conditions of a delete: what is removed must be what the client knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeleteConditions {
+    /// If-Match.
+    pub matches: Option<Tags>,
+    /// x-amz-if-match-size.
+    pub size: Option<u64>,
+    /// x-amz-if-match-last-modified-time; only its second counts.
+    pub modified: Option<Timestamp>,
+}
+
+impl DeleteConditions {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Holds them against the object that is there now.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`.
+    pub fn check(&self, etag: &ETag, size: u64, modified: Timestamp) -> Result<(), Error> {
+        let failed = |header| Err(Error::new(Code::PreconditionFailed).condition(header));
+        if self.matches.as_ref().is_some_and(|tags| !tags.matches(etag)) {
+            return failed("If-Match");
+        }
+        if self.size.is_some_and(|wanted| wanted != size) {
+            return failed("x-amz-if-match-size");
+        }
+        if self.modified.is_some_and(|wanted| wanted.secs() != modified.secs()) {
+            return failed("x-amz-if-match-last-modified-time");
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,14 @@
 //! The words of S3: names, keys, tags, times, conditions, errors.
 
 pub mod bucket;
+pub mod checksum;
 pub mod condition;
+pub mod copy_source;
 pub mod error;
 pub mod etag;
 pub mod key;
 pub mod object;
+pub mod parts;
+pub mod tags;
 pub mod time;
 pub(crate) mod xml;

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use lobos_digest::Digest;
-
+use super::checksum::Checksum;
 use super::etag::ETag;
+use super::parts::Parts;
 use super::time::Timestamp;
 
 /// What the client said of an object when it put it, kept and given back word for word.
@@ -48,6 +48,10 @@ pub struct ObjectInfo {
     pub content_type: Cow<'static, str>,
     /// What the client said of it; its `content_type` is not read here.
     pub metadata: Metadata,
-    /// Checksums of the whole object that are known to fit its bytes.
-    pub checksums: Vec<Digest>,
+    /// Checksums that are known to fit its bytes.
+    pub checksums: Vec<Checksum>,
+    /// The parts that it was uploaded in, if its bytes are still those.
+    pub parts: Option<Parts>,
+    /// How many tags it has.
+    pub tags: usize,
 }

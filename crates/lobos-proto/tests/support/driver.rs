@@ -223,13 +223,13 @@ impl Driver {
         let sink = self.sink.take().expect("a body has a sink");
         let failure = self.trouble_in_store();
         let result = failure.map_or_else(|| sink.commit(expected), Err);
-        let size = result.as_ref().map_or(0, |stored| stored.size);
         let short = match &result {
-            Ok(_) => format!("commit of {size} bytes"),
+            Ok(Response::PutObject(stored)) => format!("commit of {} bytes", stored.size),
+            Ok(_) => "commit".to_owned(),
             Err(error) => format!("commit refused: {}", error.code().as_str()),
         };
         self.log.push(Event::Asked(short, format!("{expected:?}")));
-        self.connection.answer(result.map(Response::PutObject), self.now);
+        self.connection.answer(result, self.now);
         None
     }
 

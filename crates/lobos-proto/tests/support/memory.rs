@@ -12,8 +12,8 @@ use lobos_proto::op::{
     ListedObject, Page, PutObject,
 };
 use lobos_proto::{
-    BucketName, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request, Response,
-    Sink, Source, Store, Stored, Timestamp,
+    BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
+    Response, Sink, Source, Store, Stored, Timestamp,
 };
 
 use super::MIDNIGHT;
@@ -62,6 +62,8 @@ impl Memory {
             bucket: BucketName::new(bucket).expect("a bucket"),
             key: Key::new(key).expect("a key"),
             metadata: Metadata { content_type: kind.map(str::to_owned), ..Metadata::default() },
+            tags: Default::default(),
+            append: None,
             conditions: Default::default(),
             size: Some(bytes.len() as u64),
             checksum: Some(Algorithm::Crc32),
@@ -104,6 +106,7 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::PutObject(r) => ("PutObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObject(r) => ("DeleteObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObjects(r) => ("DeleteObjects", r.bucket.as_str(), ""),
+        other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
     format!("{name} {bucket}{slash}{key}").trim_end().to_owned()
@@ -181,6 +184,7 @@ impl Store for Memory {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::DeleteObjects(delete(objects, r))
             }
+            _ => return Err(Error::new(Code::NotImplemented)),
         }))
     }
 }
@@ -297,7 +301,7 @@ impl Sink for Upload {
         Ok(())
     }
 
-    fn commit(self: Box<Self>, expected: &Expected) -> Result<Stored, Error> {
+    fn commit(self: Box<Self>, expected: &Expected) -> Result<Response, Error> {
         let digests = self.hasher.finish();
         for wanted in expected.algorithms() {
             assert!(digests.get(wanted).is_some(), "{wanted:?} was not announced");
@@ -311,8 +315,13 @@ impl Sink for Upload {
         let md5 = digests.get(Algorithm::Md5).expect("it runs always");
         let etag = ETag::new(&md5.to_hex()).expect("hex is a tag");
         let size = self.bytes.len() as u64;
-        let checksums: Vec<_> =
-            self.put.checksum.and_then(|a| digests.get(a)).into_iter().collect();
+        let checksums: Vec<_> = self
+            .put
+            .checksum
+            .and_then(|a| digests.get(a))
+            .map(Checksum::full)
+            .into_iter()
+            .collect();
         let kind = self.put.metadata.content_type.clone();
         let info = ObjectInfo {
             size,
@@ -321,8 +330,10 @@ impl Sink for Upload {
             content_type: kind.map_or("binary/octet-stream".into(), Into::into),
             metadata: self.put.metadata,
             checksums: checksums.clone(),
+            parts: None,
+            tags: self.put.tags.pairs().len(),
         };
         objects.insert(self.put.key.to_string(), Object { info, bytes: self.bytes.into() });
-        Ok(Stored { etag, size, checksums })
+        Ok(Response::PutObject(Stored { etag, size, checksums }))
     }
 }

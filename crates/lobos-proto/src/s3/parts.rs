@@ -1,0 +1,117 @@
+//! The parts that an object was uploaded in.
+
+use std::ops::Range;
+
+use lobos_digest::Digest;
+
+/// The parts of an object, in the order of their numbers; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Parts 1 to `count`, each of `size` bytes but the last, without checksums of their own.
+    Uniform {
+        /// 1 to 10,000.
+        count: u32,
+        /// Bytes, at least 1.
+        size: u64,
+    },
+    /// Any others.
+    Listed(Vec<ObjectPart>),
+}
+
+/// One part of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectPart {
+    /// 1 to 10,000; gaps are allowed.
+    pub number: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Its checksum, if it was uploaded with one.
+    pub checksum: Option<Digest>,
+}
+
+impl Parts {
+    /// The parts in the shortest form.
+    pub fn new(parts: Vec<ObjectPart>) -> Self {
+        let size = parts.first().map_or(0, |part| part.size);
+        let last = parts.len().saturating_sub(1);
+        let fits = |(at, part): (usize, &ObjectPart)| {
+            let right = if at == last { part.size <= size } else { part.size == size };
+            part.checksum.is_none() && usize::try_from(part.number) == Ok(at + 1) && right
+        };
+        match u32::try_from(parts.len()) {
+            Ok(count) if size > 0 && parts.iter().enumerate().all(fits) => {
+                Self::Uniform { count, size }
+            }
+            _ => Self::Listed(parts),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Uniform { count, .. } => usize::try_from(*count).unwrap_or(usize::MAX),
+            Self::Listed(parts) => parts.len(),
+        }
+    }
+
+    /// All parts of an object of `total` bytes, in order.
+    pub fn iter(&self, total: u64) -> impl Iterator<Item = ObjectPart> + '_ {
+        let at = move |n: usize| match self {
+            Self::Listed(parts) => parts.get(n).cloned(),
+            Self::Uniform { count, size } => {
+                let before = u32::try_from(n).ok().filter(|n| n < count)?;
+                let left = total.saturating_sub(u64::from(before).saturating_mul(*size));
+                Some(ObjectPart { number: before + 1, size: left.min(*size), checksum: None })
+            }
+        };
+        (0..self.count()).filter_map(at)
+    }
+
+    /// Where the part with this number is in an object of `total` bytes.
+    pub fn find(&self, number: u32, total: u64) -> Option<(Range<u64>, ObjectPart)> {
+        let mut start = 0;
+        for part in self.iter(total) {
+            let end = part.size.saturating_add(start);
+            if part.number == number {
+                return Some((start..end, part));
+            }
+            start = end;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(sizes: &[u64]) -> Vec<ObjectPart> {
+        let part = |(n, size): (u32, &u64)| ObjectPart { number: n, size: *size, checksum: None };
+        (1..).zip(sizes).map(part).collect()
+    }
+
+    #[test]
+    fn forms() {
+        // Equal parts are kept as two numbers, and both forms tell the same parts.
+        for (sizes, uniform) in [
+            (&[5, 5, 3][..], true),
+            (&[5, 5, 5], true),
+            (&[5], true),
+            (&[5, 6], false),
+            (&[5, 4, 5], false),
+            (&[0], false),
+        ] {
+            let made = Parts::new(parts(sizes));
+            assert_eq!(matches!(made, Parts::Uniform { .. }), uniform, "{sizes:?}");
+            assert_eq!(made.count(), sizes.len());
+            let total = sizes.iter().sum();
+            assert_eq!(made.iter(total).collect::<Vec<_>>(), parts(sizes));
+            let last = u32::try_from(sizes.len()).unwrap();
+            let (range, part) = made.find(last, total).unwrap();
+            assert_eq!((range.end, part.size), (total, *sizes.last().unwrap()));
+            assert_eq!(made.find(last + 1, total), None);
+        }
+        let gap = Parts::new(vec![ObjectPart { number: 2, size: 5, checksum: None }]);
+        assert!(matches!(gap, Parts::Listed(_)) && gap.find(1, 5).is_none());
+    }
+}
