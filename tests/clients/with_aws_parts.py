@@ -1,6 +1,7 @@
 """An aws cli against the server: objects in parts, copies, presign, and the rest of s3api."""
 
 import json
+import sys
 
 import checks
 import folder
@@ -49,7 +50,9 @@ def large_files(place):
     aws(place, "s3", "cp", *quiet, f"{S3}/parts/up.bin", f"s3://{checks.EXTRA}/copied +.bin")
     aws(place, "s3", "mv", *quiet, f"s3://{checks.EXTRA}/copied +.bin", f"{S3}/parts/moved.bin")
     checks.stored(place, "parts/moved.bin", checks.PARTS)
-    folder.same("moved", api(place, "head-object", "--key", "parts/moved.bin")["Metadata"], {"a": "b"})
+    if sys.argv[3] == "v2":  # version 1 leaves the metadata behind when it copies in parts
+        metadata = api(place, "head-object", "--key", "parts/moved.bin")["Metadata"]
+        folder.same("moved", metadata, {"a": "b"})
     aws(place, "s3", "mv", *quiet, f"{S3}/parts/moved.bin", "back")
     folder.same("back", folder.sha((place.local / "back").read_bytes()), folder.sha(checks.PARTS))
     assert not (place.bucket / "parts/moved.bin").exists()
