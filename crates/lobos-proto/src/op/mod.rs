@@ -5,6 +5,7 @@ mod acl;
 mod bucket_configuration;
 mod complete_multipart_upload;
 mod copy_object;
+pub(crate) mod cors;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;

@@ -34,10 +34,9 @@ pub struct PutObject {
 
 /// Headers of a PUT that ask for what is not there yet; to store the object without would be a
 /// wrong success.
-const UNSUPPORTED: [&str; 8] = [
+const UNSUPPORTED: [&str; 7] = [
     "x-amz-copy-source",
     "x-amz-write-offset-bytes",
-    "x-amz-tagging",
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-object-lock-mode",
@@ -57,14 +56,7 @@ impl PutObject {
         framing: Framing,
         limits: &Limits,
     ) -> Result<(Self, Promise), Error> {
-        if let Some(name) = UNSUPPORTED.iter().find(|name| head.has(name)) {
-            return Err(Error::new(Code::NotImplemented)
-                .message(format!("The header {name} is not implemented.")));
-        }
-        if head.get("x-amz-server-side-encryption").is_some_and(|v| v != "AES256") {
-            return Err(Error::new(Code::NotImplemented)
-                .message("The only server-side encryption accepted is AES256."));
-        }
+        check_supported(head)?;
         let promise = promise(head)?;
         let size = match framing {
             Framing::None => return Err(Error::new(Code::MissingContentLength)),
@@ -82,10 +74,27 @@ impl PutObject {
         let checksum = sent.or(promise.trailer);
         let verify = [promise.expected.md5, promise.expected.sha256];
         let verify = verify.iter().flatten().map(Digest::algorithm).collect();
-        let (tags, append) = (TagSet::default(), None);
+        let tags = TagSet::parse_header(head.get("x-amz-tagging").unwrap_or_default())?;
+        let append = None;
         let put = Self { bucket, key, metadata, tags, append, conditions, size, checksum, verify };
         Ok((put, promise))
     }
+}
+
+/// Whether a new object with these headers is what they ask for.
+///
+/// # Errors
+/// `NotImplemented`.
+pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
+    if let Some(name) = UNSUPPORTED.iter().find(|name| head.has(name)) {
+        return Err(Error::new(Code::NotImplemented)
+            .message(format!("The header {name} is not implemented.")));
+    }
+    if head.get("x-amz-server-side-encryption").is_some_and(|v| v != "AES256") {
+        return Err(Error::new(Code::NotImplemented)
+            .message("The only server-side encryption accepted is AES256."));
+    }
+    Ok(())
 }
 
 /// What any request with a body says of it.

@@ -36,7 +36,10 @@ macro_rules! codes {
 
 codes! {
     AccessDenied 403 "Access Denied",
+    AuthorizationHeaderMalformed 400 "The authorization header that you provided is not valid.",
+    AuthorizationQueryParametersError 400 "The authorization query parameters that you provided are not valid.",
     BadDigest 400 "The Content-MD5 or checksum value that you specified did not match what the server received.",
+    BadRequest 400 "Bad Request",
     BucketAlreadyExists 409 "The requested bucket name is not available.",
     BucketAlreadyOwnedByYou 409 "The bucket that you tried to create already exists, and you own it.",
     BucketNotEmpty 409 "The bucket you tried to delete is not empty.",
@@ -44,6 +47,7 @@ codes! {
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed object size.",
     IncompleteBody 400 "You did not provide the number of bytes specified by the Content-Length HTTP header.",
     InternalError 500 "An internal error occurred. Try again.",
+    InvalidAccessKeyId 403 "The AWS Access Key Id you provided does not exist in our records.",
     InvalidArgument 400 "Invalid Argument",
     InvalidBucketName 400 "The specified bucket is not valid.",
     InvalidDigest 400 "The Content-Md5 you specified is not valid.",
@@ -53,10 +57,12 @@ codes! {
     InvalidRange 416 "The requested range is not satisfiable",
     InvalidRedirectLocation 400 "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
     InvalidRequest 400 "Invalid Request",
+    InvalidTag 400 "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.",
     InvalidURI 400 "The specified URI couldn't be parsed.",
     KeyTooLongError 400 "Your key is too long.",
     MalformedTrailerError 400 "The request contained trailing data that was not well-formed or did not conform to our published schema.",
     MalformedXML 400 "The XML that you provided was not well formed or did not validate against the published schema.",
+    MaxMessageLengthExceeded 400 "Your request was too large.",
     MetadataTooLarge 400 "Your metadata headers exceed the maximum allowed metadata size",
     MethodNotAllowed 405 "The specified method is not allowed against this resource.",
     MissingContentLength 411 "You must provide the Content-Length HTTP header.",
@@ -70,7 +76,9 @@ codes! {
     PreconditionFailed 412 "At least one of the pre-conditions you specified did not hold.",
     RequestHeaderSectionTooLarge 400 "Your request header and query parameters exceed the maximum allowed size.",
     RequestTimeout 400 "Your socket connection to the server was not read from or written to within the timeout period.",
+    RequestTimeTooSkewed 403 "The difference between the request time and the current time is too large.",
     ServiceUnavailable 503 "Service is unable to handle request.",
+    SignatureDoesNotMatch 403 "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     SlowDown 503 "Please reduce your request rate.",
     StorageFull 507 "The disk that holds this bucket is full.",
     XAmzContentSHA256Mismatch 400 "The provided 'x-amz-content-sha256' header does not match what was computed.",
@@ -87,15 +95,14 @@ pub struct Error {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extra {
     pub(crate) message: Option<Cow<'static, str>>,
-    pub(crate) bucket: Option<String>,
-    pub(crate) key: Option<String>,
-    /// Of the object that did not fit the condition or range.
+    /// Elements of the XML besides code and message, in their order.
+    pub(crate) elements: Vec<(&'static str, String)>,
+    /// Of the object that a range does not fit.
     pub(crate) size: Option<u64>,
-    pub(crate) range: Option<String>,
     pub(crate) etag: Option<ETag>,
     pub(crate) modified: Option<Timestamp>,
-    /// The condition that failed (`<Condition>`).
-    pub(crate) condition: Option<&'static str>,
+    /// The methods that are allowed (`Allow`).
+    pub(crate) allow: Option<&'static str>,
     /// For the log only: what the disk said.
     pub(crate) cause: Option<String>,
 }
@@ -117,25 +124,46 @@ impl Error {
         self.with(|e| e.message = Some(message.into()))
     }
 
+    /// An element of the XML besides code and message, such as `ArgumentName`. One of that name
+    /// that is there already is replaced.
+    #[must_use]
+    pub fn element(self, name: &'static str, value: impl Into<String>) -> Self {
+        self.with(|e| match e.elements.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, old)) => *old = value.into(),
+            None => e.elements.push((name, value.into())),
+        })
+    }
+
     /// The bucket it is about (`<BucketName>`).
     #[must_use]
     pub fn bucket(self, bucket: &str) -> Self {
-        self.with(|e| e.bucket = Some(bucket.into()))
+        self.element("BucketName", bucket)
     }
 
     /// The key it is about (`<Key>`).
     #[must_use]
     pub fn key(self, key: &str) -> Self {
-        self.with(|e| e.key = Some(key.into()))
+        self.element("Key", key)
+    }
+
+    /// The name and value of the header or parameter that is wrong (`<ArgumentName>`,
+    /// `<ArgumentValue>`).
+    #[must_use]
+    pub fn argument(self, name: &str, value: &str) -> Self {
+        self.element("ArgumentName", name).element("ArgumentValue", value)
     }
 
     /// The size of the object that a range did not fit, and that range.
     #[must_use]
     pub fn size(self, size: u64, range: &str) -> Self {
-        self.with(|e| {
-            e.size = Some(size);
-            e.range = Some(range.into());
-        })
+        let this = self.element("RangeRequested", range);
+        this.element("ActualObjectSize", size.to_string()).with(|e| e.size = Some(size))
+    }
+
+    /// The methods that the resource has, separated by commas (`Allow`).
+    #[must_use]
+    pub fn allow(self, methods: &'static str) -> Self {
+        self.with(|e| e.allow = Some(methods))
     }
 
     /// The object as it is: a 304 carries these.
@@ -150,7 +178,13 @@ impl Error {
     /// The name of the header whose condition failed.
     #[must_use]
     pub fn condition(self, header: &'static str) -> Self {
-        self.with(|e| e.condition = Some(header))
+        self.element("Condition", header)
+    }
+
+    /// One more element of the XML, after those that it has.
+    #[must_use]
+    pub fn detail(self, element: &'static str, text: impl Into<String>) -> Self {
+        self.element(element, text)
     }
 
     /// What the disk said: goes to the log, never to the client.
