@@ -89,5 +89,7 @@ def deletes(place):
     rclone(place, "cleanup", S3)
 
 
+STEPS = (trees, on_the_server, pipes, listings, providers, deletes)
+
 if __name__ == "__main__":
-    checks.steps(trees, on_the_server, pipes, listings, providers, deletes)
+    checks.steps(*STEPS)

@@ -53,13 +53,12 @@ def with_polars(place):
 
 def with_duckdb(place):
     """COPY and SELECT by httpfs, with globs, ranges and parts."""
-    import duckdb_extension_httpfs  # noqa: F401, the extension comes as a package
+    import duckdb_extension_httpfs  # the extension comes as a package
 
-    from duckdb_extensions import import_extension
-
-    import_extension("httpfs")
+    here = pathlib.Path(duckdb_extension_httpfs.__file__).parent
+    extension = next(here.rglob("httpfs.duckdb_extension"))
     db = duckdb.connect()
-    db.execute("LOAD httpfs")
+    db.execute(f"LOAD '{extension}'")
     host = urllib.parse.urlsplit(place.url).netloc
     db.execute(
         f"CREATE SECRET (TYPE s3, KEY_ID '{KEYS[0]}', SECRET '{KEYS[1]}', REGION 'eu-south-2', "
