@@ -1,7 +1,9 @@
 //! What one request and its answer have in common.
 
-use crate::http::encode::Context;
+use crate::auth::{OWNER, access_key};
+use crate::http::encode::{Context, US_EAST_1};
 use crate::http::head::{Framing, Head};
+use crate::http::target::{Query, Target};
 use crate::{Config, Error, Now, Request};
 
 /// The request that is being answered.
@@ -12,6 +14,10 @@ pub(super) struct Exchange {
     request_number: u64,
     /// The target up to its query.
     resource: String,
+    /// The access key that the request names, else [`OWNER`].
+    owner: String,
+    /// The Host header.
+    host: String,
     /// The Origin, if it may read the answer.
     origin: Option<String>,
     /// Access-Control-Request-Headers.
@@ -38,6 +44,8 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
+            owner: String::new(),
+            host: String::new(),
             origin: None,
             asked_headers: String::new(),
             head: false,
@@ -56,6 +64,9 @@ impl Exchange {
         self.request_number += 1;
         self.resource.clear();
         self.resource.push('/');
+        self.owner.clear();
+        self.owner.push_str(OWNER);
+        self.host.clear();
         self.origin = None;
         self.asked_headers.clear();
         (self.head, self.old, self.keep) = (false, false, false);
@@ -72,9 +83,17 @@ impl Exchange {
         self.head = head.method == "HEAD";
         self.old = head.old;
         self.resource.clear();
-        self.resource.push_str(head.target.split('?').next().unwrap_or_default());
+        match Target::parse(head.target) {
+            Ok(target) => {
+                self.resource.push_str(target.path);
+                if let Some(owner) = owner(head, target.query) {
+                    self.owner = owner;
+                }
+            }
+            Err(_) => self.resource.push_str(head.target.split('?').next().unwrap_or_default()),
+        }
         let framing = head.framing()?;
-        head.host()?;
+        self.host.push_str(head.host()?.unwrap_or_default());
         self.keep = if head.old {
             head.has_word("connection", "keep-alive")
         } else {
@@ -90,17 +109,28 @@ impl Exchange {
         Ok(framing)
     }
 
-    pub(super) fn context(&self, now: Now) -> Context<'_> {
+    pub(super) fn context<'c>(&'c self, now: Now, config: &'c Config) -> Context<'c> {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
+            host: &self.host,
             head: self.head,
             old: self.old,
             keep: self.keep,
             now,
+            region: config.region.as_deref().unwrap_or(US_EAST_1),
             origin: self.origin.as_deref(),
+            owner: &self.owner,
         }
     }
+}
+
+/// The access key that a request names.
+fn owner(head: &Head<'_>, query: &str) -> Option<String> {
+    // Few queries name one, and a query is not to be read twice for nothing.
+    let names = query.contains("Credential") || query.contains("AWSAccessKeyId");
+    let query = if names { Query::parse(query).unwrap_or_default() } else { Query::default() };
+    access_key(head, &query)
 }
 
 /// Spreads a counter over 64 bits (the finalizer of splitmix64).
