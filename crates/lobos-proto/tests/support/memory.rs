@@ -8,8 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    Acl, BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets,
-    ListObjects, ListedObject, ObjectAttributes, Page, PutBucketConfiguration, PutObject,
+    Acl, BucketInfo, Buckets, Configuration, DeleteObjects, Deleted, Deletions,
+    GetBucketConfiguration, GetObject, ListBuckets, ListObjects, ListedObject, ObjectAttributes,
+    Page, PutBucketConfiguration, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
@@ -21,19 +22,22 @@ use super::{MIDNIGHT, multipart};
 type Objects = BTreeMap<String, Object>;
 type All = BTreeMap<String, Objects>;
 
+/// The bucket that has CORS rules, and they.
+const RULED: &str = "bench";
+const RULES: &str = "<CORSConfiguration><CORSRule>\
+    <AllowedOrigin>https://*.app.example</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>\
+    <AllowedMethod>POST</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader>\
+    <AllowedHeader>content-type</AllowedHeader><ExposeHeader>ETag</ExposeHeader>\
+    <ExposeHeader>x-amz-meta-a</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule>\
+    <CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>\
+    </CORSConfiguration>";
+
 /// One object.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(super) info: ObjectInfo,
-    tags: TagSet,
+    pub(super) tags: TagSet,
     pub(super) bytes: Arc<[u8]>,
-}
-
-impl Object {
-    /// Without tags.
-    pub(crate) fn new(info: ObjectInfo, bytes: Vec<u8>) -> Self {
-        Self { info, tags: TagSet::default(), bytes: bytes.into() }
-    }
 }
 
 /// Buckets of objects.
@@ -110,6 +114,9 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::PutObject(r) => ("PutObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObject(r) => ("DeleteObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObjects(r) => ("DeleteObjects", r.bucket.as_str(), ""),
+        Request::GetBucketConfiguration(r) => {
+            return format!("GetBucketConfiguration {} {}", r.bucket, r.kind.name());
+        }
         other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
@@ -150,7 +157,9 @@ impl Store for Memory {
             }
             Request::PutObjectTagging(r) => tag(object(&mut all, &r.bucket, &r.key)?, r.tags),
             // Nothing is kept here.
-            Request::GetBucketConfiguration(r) => has(&r.bucket).and_then(|()| r.respond(None))?,
+            Request::GetBucketConfiguration(r) => {
+                has(&r.bucket).and_then(|()| configuration(&r))?
+            }
             Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| configured(&r))?,
             Request::ListObjects(r) => {
                 let objects = all.get(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
@@ -208,6 +217,11 @@ fn create(all: &mut All, bucket: BucketName) -> Result<Response, Error> {
     }
     all.insert(bucket.to_string(), Objects::new());
     Ok(Response::CreateBucket { bucket })
+}
+
+fn configuration(get: &GetBucketConfiguration) -> Result<Response, Error> {
+    let ruled = (get.bucket.as_str(), get.kind) == (RULED, Configuration::Cors);
+    get.respond(ruled.then(|| RULES.to_owned()))
 }
 
 fn configured(put: &PutBucketConfiguration) -> Response {
