@@ -61,6 +61,7 @@ transcripts![
     large_refused_body,
     list_buckets,
     list_multipart_uploads,
+    list_object_versions,
     list_objects_v1,
     list_objects_v2,
     list_parts,

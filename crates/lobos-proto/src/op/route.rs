@@ -294,7 +294,9 @@ impl Incoming<'_> {
         let call = |request| Ok(Route::Call(request));
         let (query, limits) = (&self.query, self.limits);
         match (self.head.method, operation) {
-            ("GET", None) => call(Request::ListObjects(ListObjects::parse(bucket, query, limits)?)),
+            ("GET", None | Some("versions")) => {
+                call(Request::ListObjects(ListObjects::parse(bucket, query, limits)?))
+            }
             ("GET", Some("location")) => {
                 call(Request::GetBucketLocation(GetBucketLocation { bucket }))
             }
