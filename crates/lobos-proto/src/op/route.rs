@@ -18,6 +18,7 @@ use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request, TagSet};
 
 /// What to do with a request.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub(crate) enum Route {
     /// Ask the store; a body, if there is one, means nothing.
     Call(Request),
