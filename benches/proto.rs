@@ -71,6 +71,7 @@ fn object(now: Now) -> Box<ObjectResponse> {
         info,
         range: 0..32 << 10,
         partial: false,
+        part: None,
         overrides,
         checksums: true,
     })

@@ -6,11 +6,13 @@
 #![warn(missing_docs)]
 
 mod algorithm;
+mod combine;
 mod hasher;
 mod md5;
 mod state;
 mod value;
 
 pub use algorithm::Algorithm;
+pub use combine::combine;
 pub use hasher::{Digests, Hasher, digest};
 pub use value::Digest;

@@ -241,10 +241,7 @@ impl Store for Model {
                 Ok(Outcome::Done(Response::ListObjects(Box::new(state.page(list)))))
             }
             Request::HeadBucket(_) => Ok(Outcome::Done(Response::HeadBucket)),
-            Request::GetBucketConfiguration(get) => {
-                let none = Response::GetBucketConfiguration { kind: get.kind, document: None };
-                Ok(Outcome::Done(none))
-            }
+            Request::GetBucketConfiguration(get) => get.respond(None).map(Outcome::Done),
             _ => Err(Error::new(Code::NotImplemented)),
         }
     }

@@ -1,9 +1,11 @@
 //! What one request and its answer have in common.
 
-use crate::http::encode::Context;
+use crate::auth::{OWNER, access_key};
+use crate::http::encode::{Context, US_EAST_1};
 use crate::http::head::{Framing, Head};
+use crate::http::target::{Query, Target};
 use crate::op::Headers;
-use crate::{Error, Now, Request};
+use crate::{Config, Error, Now, Request};
 
 /// The request that is being answered.
 #[derive(Debug)]
@@ -15,6 +17,10 @@ pub(super) struct Exchange {
     resource: String,
     /// For the page of another origin that may read the answer.
     pub(super) cors: Headers,
+    /// The access key that the request names, else [`OWNER`].
+    owner: String,
+    /// The Host header.
+    host: String,
     head: bool,
     old: bool,
     /// The connection may stay after the answer.
@@ -38,6 +44,8 @@ impl Exchange {
             request_number: 0,
             resource: String::new(),
             cors: Headers::new(),
+            owner: String::new(),
+            host: String::new(),
             head: false,
             old: false,
             keep: false,
@@ -55,6 +63,9 @@ impl Exchange {
         self.resource.clear();
         self.resource.push('/');
         self.cors = Headers::new();
+        self.owner.clear();
+        self.owner.push_str(OWNER);
+        self.host.clear();
         (self.head, self.old, self.keep) = (false, false, false);
         (self.awaits_continue, self.broken, self.linger) = (false, false, false);
         self.drained = 0;
@@ -69,9 +80,17 @@ impl Exchange {
         self.head = head.method == "HEAD";
         self.old = head.old;
         self.resource.clear();
-        self.resource.push_str(head.target.split('?').next().unwrap_or_default());
+        match Target::parse(head.target) {
+            Ok(target) => {
+                self.resource.push_str(target.path);
+                if let Some(owner) = owner(head, target.query) {
+                    self.owner = owner;
+                }
+            }
+            Err(_) => self.resource.push_str(head.target.split('?').next().unwrap_or_default()),
+        }
         let framing = head.framing()?;
-        head.host()?;
+        self.host.push_str(head.host()?.unwrap_or_default());
         self.keep = if head.old {
             head.has_word("connection", "keep-alive")
         } else {
@@ -81,17 +100,28 @@ impl Exchange {
         Ok(framing)
     }
 
-    pub(super) fn context(&self, now: Now) -> Context<'_> {
+    pub(super) fn context<'c>(&'c self, now: Now, config: &'c Config) -> Context<'c> {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
+            host: &self.host,
             head: self.head,
             old: self.old,
             keep: self.keep,
             now,
             cors: &self.cors,
+            region: config.region.as_deref().unwrap_or(US_EAST_1),
+            owner: &self.owner,
         }
     }
+}
+
+/// The access key that a request names.
+fn owner(head: &Head<'_>, query: &str) -> Option<String> {
+    // Few queries name one, and a query is not to be read twice for nothing.
+    let names = query.contains("Credential") || query.contains("AWSAccessKeyId");
+    let query = if names { Query::parse(query).unwrap_or_default() } else { Query::default() };
+    access_key(head, &query)
 }
 
 /// Spreads a counter over 64 bits (the finalizer of splitmix64).

@@ -30,12 +30,11 @@ impl Connection {
 
     /// The store has answered what the rules are.
     pub(super) fn ruled(&mut self, gate: Gate, answer: Result<Response, Error>, now: Now) {
-        let rules = answer.map(|response| match response {
-            Response::GetBucketConfiguration { document, .. } => {
-                document.map(|document| CorsRules::parse(&document))
-            }
-            _ => None,
-        });
+        let rules = match answer {
+            Ok(Response::GetBucketConfiguration(document)) => Ok(Some(CorsRules::parse(&document))),
+            Err(error) if error.code() != Code::NoSuchCORSConfiguration => Err(error),
+            _ => Ok(None),
+        };
         self.judge(gate, rules, now);
     }
 

@@ -10,7 +10,7 @@ impl Connection {
     pub(super) fn respond(&mut self, answer: Result<&Response, Error>, now: Now) {
         self.conclude(now);
         let posted = self.form.take().and_then(|posting| posting.posted);
-        let (out, context) = (&mut self.out, self.exchange.context(now));
+        let (out, context) = (&mut self.out, self.exchange.context(now, &self.config));
         self.body = match (answer, posted) {
             (Ok(Response::PutObject(stored)), Some(posted)) => {
                 posted.write(out, &context, stored);
@@ -27,7 +27,7 @@ impl Connection {
     /// Writes the answer to a preflight that is let in.
     pub(super) fn preflight(&mut self, now: Now) {
         self.conclude(now);
-        Answer::new(&mut self.out, &self.exchange.context(now), 200).empty();
+        Answer::new(&mut self.out, &self.exchange.context(now, &self.config), 200).empty();
     }
 
     /// Decides whether the connection stays after the answer, which is to be written now.

@@ -7,4 +7,5 @@ pub(crate) mod form;
 pub(crate) mod head;
 pub(crate) mod host;
 pub mod range;
+mod raw;
 pub(crate) mod target;

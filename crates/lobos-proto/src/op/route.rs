@@ -1,24 +1,26 @@
 //! From a request head to the operation that it asks for.
 
-use super::put_object::promise;
+use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
+use super::put_object::{plain_promise, promise};
+use super::supported::check_customer_key;
 use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
-    GetBucketLocation, GetBucketVersioning, GetObject, GetObjectAttributes,
-    GetObjectLockConfiguration, GetObjectTagging, HeadBucket, HeadObject, ListBuckets,
-    ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
+    GetBucketLocation, GetObject, GetObjectAttributes, GetObjectTagging, HeadBucket, HeadObject,
+    ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
 use super::{PostObject, Visitor};
+use crate::auth::{self, Asked, OWNER, access_key};
 use crate::http::body::Promise;
 use crate::http::form::Form;
 use crate::http::head::{Framing, Head};
 use crate::http::target::{Query, Target, decode};
-use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request, TagSet};
+use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request};
 
 /// What to do with a request.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack of one call")]
 pub(crate) enum Route {
     /// Ask the store; a body, if there is one, means nothing.
     Call(Request),
@@ -132,28 +134,29 @@ pub(crate) fn route(head: &Head<'_>, framing: Framing, config: &Config, now: Now
 /// What a request is about.
 struct Place<'h> {
     host: Option<&'h str>,
-    /// The host names the bucket.
-    is_host_style: bool,
+    /// The bucket that the host names.
+    named: Option<&'h str>,
+    /// As it was sent.
+    path: &'h str,
+    query: &'h str,
     bucket: Option<String>,
     /// Never empty.
     key: Option<String>,
-    query: &'h str,
 }
 
 impl<'h> Place<'h> {
     fn of(head: &Head<'h>, config: &Config) -> Result<Self, Error> {
-        let target = match (head.method, head.target) {
-            ("CONNECT" | "TRACE", _) => return Err(Error::new(Code::MethodNotAllowed)),
-            ("OPTIONS", "*") => return Err(Error::new(Code::MethodNotAllowed)),
+        let Target { host, path, query } = match (head.method, head.target) {
+            ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
             (_, target) => Target::parse(target)?,
         };
-        let host = target.host.or(head.host()?);
+        let host = host.or(head.host()?);
         let named = match host {
             Some(host) => config.hosts.parse(host)?.bucket,
             None => None,
         };
-        let (bucket, key) = split(target.path, named)?;
-        Ok(Self { host, is_host_style: named.is_some(), bucket, key, query: target.query })
+        let (bucket, key) = split(path, named)?;
+        Ok(Self { host, named, path, query, bucket, key })
     }
 
     fn route(
@@ -166,27 +169,43 @@ impl<'h> Place<'h> {
         if head.method == "OPTIONS" {
             return Ok(Route::Preflight);
         }
-        let (query, host) = (Query::parse(self.query)?, (self.host, self.is_host_style));
-        let request = Incoming { head, framing, query, limits: &config.limits, host };
+        let query = Query::parse(self.query)?;
         let write = !matches!(head.method, "GET" | "HEAD");
-        let operation = subresource(&request.query, write);
-        let place = (head.method, &self.bucket, &self.key, &operation);
-        // The signature of a form is one of its fields.
-        if !matches!(place, ("POST", Some(_), None, Ok(None))) {
-            crate::auth::check(head, &request.query, config, now)?;
-        }
+        // Only where nothing else than the form can be meant may its signature be in the body.
+        let form = head.method == "POST"
+            && self.bucket.is_some()
+            && self.key.is_none()
+            && matches!(subresource(&query, write), Ok(None))
+            && head.get("content-type").is_some_and(is_form);
+        let asked = Asked { head, path: self.path, query: &query, bucket: self.named, form };
+        let verified = auth::check(&asked, config, now)?;
         if write && config.read_only {
             return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
         }
-        let operation = operation?;
-        match (self.bucket, self.key) {
-            (None, _) => request.service(operation),
-            (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation),
+        let (limits, region) = (&config.limits, config.region.as_deref());
+        let host = (self.host, self.named.is_some());
+        let request = Incoming { head, framing, query, limits, region, host };
+        request.check_owner(config)?;
+        request.check_copy_source()?;
+        let operation = subresource(&request.query, write)?;
+        let mut route = match (self.bucket, self.key) {
+            (None, _) => request.service(operation)?,
+            (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation)?,
             (Some(bucket), Some(key)) => {
-                request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)
+                request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)?
             }
+        };
+        if let Route::Upload(_, promise) | Route::Document(_, promise) = &mut route {
+            promise.chain = verified.chain;
         }
+        Ok(route)
     }
+}
+
+/// Whether it is the Content-Type of a form with a file.
+fn is_form(content_type: &str) -> bool {
+    let start = content_type.get(..19).unwrap_or_default();
+    start.eq_ignore_ascii_case("multipart/form-data")
 }
 
 /// Bucket and key of a path, decoded once each. `None` is not there; a key is never empty.
@@ -218,10 +237,6 @@ fn subresource(query: &Query, write: bool) -> Result<Option<&str>, Error> {
     }
 }
 
-fn not_implemented(name: &str) -> Error {
-    Error::new(Code::NotImplemented).message(format!("The parameter '{name}' is not implemented."))
-}
-
 struct Incoming<'r> {
     head: &'r Head<'r>,
     framing: Framing,
@@ -229,16 +244,49 @@ struct Incoming<'r> {
     limits: &'r Limits,
     /// As the client calls the server, and whether that names the bucket.
     host: (Option<&'r str>, bool),
+    region: Option<&'r str>,
 }
 
 impl Incoming<'_> {
     fn service(&self, operation: Option<&str>) -> Result<Route, Error> {
         match (self.head.method, operation) {
             ("GET", None) => {
-                Ok(Route::Call(Request::ListBuckets(ListBuckets::parse(&self.query)?)))
+                let list = ListBuckets::parse(&self.query, self.region)?;
+                Ok(Route::Call(Request::ListBuckets(list)))
             }
             (_, Some(name)) => Err(not_implemented(name)),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            _ => Err(not_allowed(self.head, SERVICE)),
+        }
+    }
+
+    /// x-amz-expected-bucket-owner: a client that is sure whose bucket it is. Without key pairs
+    /// nobody can tell that an account is not the owner's.
+    fn check_owner(&self, config: &Config) -> Result<(), Error> {
+        let headers = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+        for expected in headers.iter().filter_map(|name| self.head.filled(name)) {
+            let named = access_key(self.head, &self.query);
+            let account = expected.len() == 12 && expected.bytes().all(|b| b.is_ascii_digit());
+            let unknown = account && config.credentials.is_empty();
+            if !unknown && expected != named.as_deref().unwrap_or(OWNER) {
+                return Err(Error::new(Code::AccessDenied));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was meant as a copy is not to be taken for something else.
+    fn check_copy_source(&self) -> Result<(), Error> {
+        const NAME: &str = "x-amz-copy-source";
+        let copies = match self.head.method {
+            "PUT" => true,
+            "POST" => !self.query.has("uploadId"),
+            _ => false,
+        };
+        match self.head.get(NAME) {
+            Some(source) if !copies => Err(Error::new(Code::InvalidArgument)
+                .message("You can only specify a copy source header for copy requests.")
+                .argument(NAME, source)),
+            _ => Ok(()),
         }
     }
 
@@ -250,12 +298,6 @@ impl Incoming<'_> {
             ("GET", Some("location")) => {
                 call(Request::GetBucketLocation(GetBucketLocation { bucket }))
             }
-            ("GET", Some("versioning")) => {
-                call(Request::GetBucketVersioning(GetBucketVersioning { bucket }))
-            }
-            ("GET", Some("object-lock")) => {
-                call(Request::GetObjectLockConfiguration(GetObjectLockConfiguration { bucket }))
-            }
             ("GET", Some("uploads")) => {
                 let list = ListMultipartUploads::parse(bucket, query, limits)?;
                 call(Request::ListMultipartUploads(list))
@@ -263,25 +305,20 @@ impl Incoming<'_> {
             ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: None })),
             ("PUT", Some("acl")) => self.put_acl(bucket, None),
             ("HEAD", None) => call(Request::HeadBucket(HeadBucket { bucket })),
-            ("PUT", None) => {
-                CreateBucket::check(self.head)?;
-                self.document(Document::new(move |document, _| {
-                    Ok(Request::CreateBucket(CreateBucket::parse(bucket, document)?))
-                }))
-            }
+            ("PUT", None) => self.document(CreateBucket::parse(bucket, self.head)?),
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
             ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
                 Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
             })),
-            (method, Some(name)) => match Configuration::from_name(name) {
+            (method, Some(name)) => match Configuration::of(name, query) {
                 Some(kind) => self.configuration(method, bucket, kind),
-                None => Err(not_implemented(name)),
+                None => Err(wrong_method(self.head, name, false)),
             },
             ("POST", None) => {
                 let form = PostObject::parse(bucket, self.head, self.framing, self.host, limits)?;
                 Ok(Route::Form(Box::new(form)))
             }
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            _ => Err(not_allowed(self.head, BUCKET)),
         }
     }
 
@@ -296,12 +333,9 @@ impl Incoming<'_> {
                 let get = GetBucketConfiguration { bucket, kind };
                 Ok(Route::Call(Request::GetBucketConfiguration(get)))
             }
-            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)?),
-            "DELETE" => {
-                let put = PutBucketConfiguration { bucket, kind, document: None };
-                Ok(Route::Call(Request::PutBucketConfiguration(put)))
-            }
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)),
+            "DELETE" => Ok(Route::Call(PutBucketConfiguration::remove(bucket, kind)?)),
+            _ => Err(not_allowed(self.head, ("BUCKET", "GET, PUT, DELETE"))),
         }
     }
 
@@ -313,6 +347,9 @@ impl Incoming<'_> {
     ) -> Result<Route, Error> {
         let (head, query) = (self.head, &self.query);
         let call = |request| Ok(Route::Call(request));
+        if matches!(head.method, "GET" | "HEAD") {
+            check_customer_key(head)?;
+        }
         match (head.method, operation) {
             ("GET", None) => call(Request::GetObject(GetObject::parse(bucket, key, head, query)?)),
             ("HEAD", None) => {
@@ -324,7 +361,8 @@ impl Incoming<'_> {
                 call(Request::CopyObject(Box::new(copy)))
             }
             ("PUT", None) if query.has("partNumber") => Err(Error::new(Code::InvalidArgument)
-                .message("This operation does not accept a part number without an upload id.")),
+                .message("This operation does not accept partNumber without uploadId")
+                .argument("partNumber", query.get("partNumber").unwrap_or_default())),
             ("PUT", None) => {
                 let parsed = PutObject::parse(bucket, key, head, self.framing, self.limits);
                 let (put, promise) = parsed?;
@@ -347,10 +385,21 @@ impl Incoming<'_> {
                 call(Request::GetObjectAttributes(get))
             }
             ("GET" | "PUT" | "DELETE", Some("tagging")) => self.tagging(bucket, key),
-            ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: Some(key) })),
+            ("GET", Some("acl")) => {
+                super::check_version(query)?;
+                call(Request::GetAcl(Acl { bucket, key: Some(key) }))
+            }
             ("PUT", Some("acl")) => self.put_acl(bucket, Some(key)),
-            (_, Some(name)) => Err(not_implemented(name)),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            ("GET" | "PUT", Some("retention" | "legal-hold")) => {
+                Err(Error::new(Code::InvalidRequest)
+                    .message("Bucket is missing Object Lock Configuration"))
+            }
+            ("POST", Some("restore")) => Err(Error::new(Code::InvalidObjectState)
+                .message("Restore is not allowed for the object's current storage class")),
+            ("GET", Some("versions")) => Err(Error::new(Code::InvalidRequest)
+                .message("There is no such thing as the ?versions sub-resource for a key")),
+            (_, Some(name)) => Err(wrong_method(head, name, true)),
+            _ => Err(not_allowed(head, OBJECT)),
         }
     }
 
@@ -363,7 +412,8 @@ impl Incoming<'_> {
                 call(Request::CreateMultipartUpload(Box::new(create)))
             }
             ("POST", true) => {
-                self.document(CompleteMultipartUpload::parse(bucket, key, head, query)?)
+                let complete = CompleteMultipartUpload::parse(bucket, key, head, query)?;
+                Ok(Route::Document(complete, plain_promise(head)?))
             }
             ("PUT", true) if head.has("x-amz-copy-source") => {
                 let copy = UploadPartCopy::parse(bucket, key, head, query)?;
@@ -381,7 +431,10 @@ impl Incoming<'_> {
                 let abort = AbortMultipartUpload::parse(bucket, key, head, query)?;
                 call(Request::AbortMultipartUpload(abort))
             }
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            ("GET", false) => Err(Error::new(Code::InvalidRequest)
+                .message("Key is not expected for the GET method ?uploads subresource")),
+            (_, false) => Err(wrong_method(head, "uploads", true)),
+            _ => Err(not_allowed(head, UPLOAD)),
         }
     }
 
@@ -389,17 +442,17 @@ impl Incoming<'_> {
         super::check_version(&self.query)?;
         match self.head.method {
             "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
-            "PUT" => self.document(PutObjectTagging::parse(bucket, key)?),
+            "PUT" => self.document(PutObjectTagging::parse(bucket, key)),
             _ => {
-                let none = PutObjectTagging { bucket, key, tags: TagSet::default() };
+                let none = PutObjectTagging { bucket, key, tags: None };
                 Ok(Route::Call(Request::PutObjectTagging(none)))
             }
         }
     }
 
     fn put_acl(&self, bucket: BucketName, key: Option<Key>) -> Result<Route, Error> {
-        Acl::check(self.head)?;
-        Ok(Route::Call(Request::PutAcl(Acl { bucket, key })))
+        super::check_version(&self.query)?;
+        self.document(Acl::parse(bucket, key, self.head)?)
     }
 
     fn document(&self, document: Document) -> Result<Route, Error> {
