@@ -30,8 +30,8 @@ macro_rules! transcripts {
 }
 
 transcripts![
-    acl,
     abort_multipart_upload,
+    acl,
     complete_multipart_upload,
     connection_close,
     cors_preflight,

@@ -15,12 +15,12 @@ pub(super) struct Exchange {
     request_number: u64,
     /// The target up to its query.
     resource: String,
-    /// For the page of another origin that may read the answer.
-    pub(super) cors: Headers,
     /// The access key that the request names, else [`OWNER`].
     owner: String,
     /// The Host header.
     host: String,
+    /// For the page of another origin that may read the answer.
+    pub(super) cors: Headers,
     head: bool,
     old: bool,
     /// The connection may stay after the answer.
@@ -43,9 +43,9 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
-            cors: Headers::new(),
             owner: String::new(),
             host: String::new(),
+            cors: Headers::new(),
             head: false,
             old: false,
             keep: false,
@@ -62,10 +62,10 @@ impl Exchange {
         self.request_number += 1;
         self.resource.clear();
         self.resource.push('/');
-        self.cors = Headers::new();
         self.owner.clear();
         self.owner.push_str(OWNER);
         self.host.clear();
+        self.cors = Headers::new();
         (self.head, self.old, self.keep) = (false, false, false);
         (self.awaits_continue, self.broken, self.linger) = (false, false, false);
         self.drained = 0;
@@ -109,9 +109,9 @@ impl Exchange {
             old: self.old,
             keep: self.keep,
             now,
-            cors: &self.cors,
             region: config.region.as_deref().unwrap_or(US_EAST_1),
             owner: &self.owner,
+            cors: &self.cors,
         }
     }
 }

@@ -32,8 +32,9 @@ impl Connection {
     pub(super) fn ruled(&mut self, gate: Gate, answer: Result<Response, Error>, now: Now) {
         let rules = match answer {
             Ok(Response::GetBucketConfiguration(document)) => Ok(Some(CorsRules::parse(&document))),
-            Err(error) if error.code() != Code::NoSuchCORSConfiguration => Err(error),
-            _ => Ok(None),
+            Ok(_) => Ok(None),
+            Err(error) if error.code() == Code::NoSuchCORSConfiguration => Ok(None),
+            Err(error) => Err(error),
         };
         self.judge(gate, rules, now);
     }

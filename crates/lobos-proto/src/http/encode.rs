@@ -26,12 +26,12 @@ pub(crate) struct Context<'c> {
     /// The connection stays.
     pub(crate) keep: bool,
     pub(crate) now: Now,
-    /// Headers for the web page that asks, if it may read the answer.
-    pub(crate) cors: &'c [(&'static str, String)],
     /// Where the server is.
     pub(crate) region: &'c str,
     /// Whose the buckets are: the access key that the request names.
     pub(crate) owner: &'c str,
+    /// Headers for the web page that asks, if it may read the answer.
+    pub(crate) cors: &'c [(&'static str, String)],
 }
 
 /// One answer under construction.
@@ -215,9 +215,9 @@ mod tests {
             old: false,
             keep: true,
             now,
-            cors: &[],
             region: US_EAST_1,
             owner: "",
+            cors: &[],
         };
         let mut out = Vec::new();
         let mut answer = Answer::new(&mut out, &context, 200);

@@ -20,7 +20,7 @@ use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request};
 
 /// What to do with a request.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "it lives on the stack of one call")]
+#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub(crate) enum Route {
     /// Ask the store; a body, if there is one, means nothing.
     Call(Request),
@@ -135,28 +135,28 @@ pub(crate) fn route(head: &Head<'_>, framing: Framing, config: &Config, now: Now
 struct Place<'h> {
     host: Option<&'h str>,
     /// The bucket that the host names.
-    named: Option<&'h str>,
-    /// As it was sent.
+    host_bucket: Option<&'h str>,
     path: &'h str,
-    query: &'h str,
     bucket: Option<String>,
     /// Never empty.
     key: Option<String>,
+    query: &'h str,
 }
 
 impl<'h> Place<'h> {
     fn of(head: &Head<'h>, config: &Config) -> Result<Self, Error> {
-        let Target { host, path, query } = match (head.method, head.target) {
+        let target = match (head.method, head.target) {
             ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
             (_, target) => Target::parse(target)?,
         };
-        let host = host.or(head.host()?);
-        let named = match host {
+        let host = target.host.or(head.host()?);
+        let host_bucket = match host {
             Some(host) => config.hosts.parse(host)?.bucket,
             None => None,
         };
-        let (bucket, key) = split(path, named)?;
-        Ok(Self { host, named, path, query, bucket, key })
+        let (bucket, key) = split(target.path, host_bucket)?;
+        let (path, query) = (target.path, target.query);
+        Ok(Self { host, host_bucket, path, bucket, key, query })
     }
 
     fn route(
@@ -171,23 +171,23 @@ impl<'h> Place<'h> {
         }
         let query = Query::parse(self.query)?;
         let write = !matches!(head.method, "GET" | "HEAD");
+        let operation = subresource(&query, write);
         // Only where nothing else than the form can be meant may its signature be in the body.
-        let form = head.method == "POST"
-            && self.bucket.is_some()
-            && self.key.is_none()
-            && matches!(subresource(&query, write), Ok(None))
+        let place = (head.method, &self.bucket, &self.key, &operation);
+        let form = matches!(place, ("POST", Some(_), None, Ok(None)))
             && head.get("content-type").is_some_and(is_form);
-        let asked = Asked { head, path: self.path, query: &query, bucket: self.named, form };
-        let verified = auth::check(&asked, config, now)?;
+        let (path, bucket) = (self.path, self.host_bucket);
+        let verified =
+            auth::check(&Asked { head, path, query: &query, bucket, form }, config, now)?;
         if write && config.read_only {
             return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
         }
+        let operation = operation?;
         let (limits, region) = (&config.limits, config.region.as_deref());
-        let host = (self.host, self.named.is_some());
+        let host = (self.host, bucket.is_some());
         let request = Incoming { head, framing, query, limits, region, host };
         request.check_owner(config)?;
         request.check_copy_source()?;
-        let operation = subresource(&request.query, write)?;
         let mut route = match (self.bucket, self.key) {
             (None, _) => request.service(operation)?,
             (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation)?,
@@ -224,9 +224,9 @@ fn split(path: &str, host_bucket: Option<&str>) -> Result<(Option<String>, Optio
 
 /// The one subresource of a query. In a write a parameter without a value that nobody knows counts
 /// as one too: it may be an operation of tomorrow.
-fn subresource(query: &Query, write: bool) -> Result<Option<&str>, Error> {
-    let known = query.iter().find(|(name, _)| SUBRESOURCES.contains(name));
-    if let Some((name, _)) = known {
+fn subresource(query: &Query, write: bool) -> Result<Option<&'static str>, Error> {
+    let known = |name| SUBRESOURCES.into_iter().find(|known| *known == name);
+    if let Some(name) = query.iter().find_map(|(name, _)| known(name)) {
         return Ok(Some(name));
     }
     let ignored = ["versionId", "partNumber", "x-id"];
@@ -242,9 +242,9 @@ struct Incoming<'r> {
     framing: Framing,
     query: Query,
     limits: &'r Limits,
+    region: Option<&'r str>,
     /// As the client calls the server, and whether that names the bucket.
     host: (Option<&'r str>, bool),
-    region: Option<&'r str>,
 }
 
 impl Incoming<'_> {

@@ -113,6 +113,9 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::PutObject(r) => ("PutObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObject(r) => ("DeleteObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObjects(r) => ("DeleteObjects", r.bucket.as_str(), ""),
+        Request::GetBucketConfiguration(r) => {
+            return format!("GetBucketConfiguration {} {}", r.bucket, r.kind.name());
+        }
         other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
