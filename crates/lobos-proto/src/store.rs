@@ -107,24 +107,31 @@ impl Expected {
     /// # Errors
     /// `BadDigest`, `XAmzContentSHA256Mismatch`.
     pub fn check(&self, computed: &Digests) -> Result<(), Error> {
-        let differs = |promised: &Option<Digest>| {
-            promised.is_some_and(|p| computed.get(p.algorithm()) != Some(p))
+        let wrong = |promised: &Option<Digest>| {
+            let promised = (*promised)?;
+            let found = computed.get(promised.algorithm());
+            (found != Some(promised)).then_some((promised, found))
         };
-        if differs(&self.md5) {
-            return Err(Error::new(Code::BadDigest));
+        let text = |found: Option<Digest>, text: fn(&Digest) -> String| {
+            found.as_ref().map(text).unwrap_or_default()
+        };
+        if let Some((md5, found)) = wrong(&self.md5) {
+            return Err(Error::new(Code::BadDigest)
+                .element("ExpectedDigest", md5.to_hex())
+                .element("CalculatedDigest", text(found, Digest::to_base64)));
         }
-        if differs(&self.sha256) {
-            return Err(Error::new(Code::XAmzContentSHA256Mismatch));
+        if let Some((sha256, found)) = wrong(&self.sha256) {
+            return Err(Error::new(Code::XAmzContentSHA256Mismatch)
+                .element("ClientComputedContentSHA256", sha256.to_hex())
+                .element("S3ComputedContentSHA256", text(found, Digest::to_hex)));
         }
-        match &self.checksum {
-            Some(checksum) if differs(&self.checksum) => {
-                let name = checksum.algorithm().name();
-                let message =
-                    format!("The {name} you specified did not match the calculated checksum.");
-                Err(Error::new(Code::BadDigest).message(message))
-            }
-            _ => Ok(()),
+        if let Some((checksum, _)) = wrong(&self.checksum) {
+            let name = checksum.algorithm().name();
+            let message =
+                format!("The {name} you specified did not match the calculated checksum.");
+            return Err(Error::new(Code::BadDigest).message(message));
         }
+        Ok(())
     }
 
     /// The digests to compute for [`Expected::check`].

@@ -1,7 +1,9 @@
 //! What one request and its answer have in common.
 
+use crate::auth::{OWNER, access_key};
 use crate::http::encode::Context;
 use crate::http::head::{Framing, Head};
+use crate::http::target::{Query, Target};
 use crate::{Config, Error, Now, Request};
 
 /// The request that is being answered.
@@ -12,8 +14,10 @@ pub(super) struct Exchange {
     request_number: u64,
     /// The target up to its query.
     resource: String,
-    /// The Host header.
+    /// The Host header, or that of the target.
     host: String,
+    /// The access key that the request names, else [`OWNER`].
+    owner: String,
     /// The Origin, if it may read the answer.
     origin: Option<String>,
     /// Access-Control-Request-Headers.
@@ -41,6 +45,7 @@ impl Exchange {
             request_number: 0,
             resource: String::new(),
             host: String::new(),
+            owner: String::new(),
             origin: None,
             asked_headers: String::new(),
             head: false,
@@ -60,6 +65,8 @@ impl Exchange {
         self.resource.clear();
         self.resource.push('/');
         self.host.clear();
+        self.owner.clear();
+        self.owner.push_str(OWNER);
         self.origin = None;
         self.asked_headers.clear();
         (self.head, self.old, self.keep) = (false, false, false);
@@ -76,9 +83,21 @@ impl Exchange {
         self.head = head.method == "HEAD";
         self.old = head.old;
         self.resource.clear();
-        self.resource.push_str(head.target.split('?').next().unwrap_or_default());
+        match Target::parse(head.target) {
+            Ok(target) => {
+                self.resource.push_str(target.path);
+                self.host.push_str(target.host.unwrap_or_default());
+                if let Some(owner) = owner(head, target.query) {
+                    self.owner = owner;
+                }
+            }
+            Err(_) => self.resource.push_str(head.target.split('?').next().unwrap_or_default()),
+        }
         let framing = head.framing()?;
-        self.host.push_str(head.host()?.unwrap_or_default());
+        let host = head.host()?.unwrap_or_default();
+        if self.host.is_empty() {
+            self.host.push_str(host);
+        }
         self.keep = if head.old {
             head.has_word("connection", "keep-alive")
         } else {
@@ -104,8 +123,17 @@ impl Exchange {
             keep: self.keep,
             now,
             origin: self.origin.as_deref(),
+            owner: &self.owner,
         }
     }
+}
+
+/// The access key that a request names.
+fn owner(head: &Head<'_>, query: &str) -> Option<String> {
+    // Few queries name one, and a query is not to be read twice for nothing.
+    let names = query.contains("Credential") || query.contains("AWSAccessKeyId");
+    let query = if names { Query::parse(query).unwrap_or_default() } else { Query::default() };
+    access_key(head, &query)
 }
 
 /// Spreads a counter over 64 bits (the finalizer of splitmix64).

@@ -107,10 +107,7 @@ impl Body {
                         inner.advance(count);
                         (used, count)
                     }
-                    (0, Window::End) => {
-                        return Err(Error::new(Code::IncompleteBody)
-                            .message("The body goes on after its last chunk."));
-                    }
+                    (0, Window::End) => return Err(self.goes_on()),
                     (used, Window::End) => (used, 0),
                 },
             };
@@ -168,9 +165,20 @@ impl Body {
         }
         if let Some(algorithm) = announced {
             let value = inner.trailer(algorithm.header()).ok_or_else(malformed)?;
-            expected.checksum = Some(checksum(algorithm, value)?);
+            expected.checksum = Some(checksum(algorithm, value, "trailing header")?);
         }
         Ok(expected)
+    }
+
+    /// There is more behind the last chunk: what should have been the trailer, if that is missing.
+    fn goes_on(&self) -> Error {
+        let (inner, announced) = (self.inner.as_ref(), self.promise.trailer);
+        match announced.zip(inner) {
+            Some((algorithm, inner)) if inner.trailer(algorithm.header()).is_none() => {
+                Error::new(Code::MalformedTrailerError)
+            }
+            _ => terminated(),
+        }
     }
 
     fn expect(&self) -> u64 {
@@ -186,14 +194,18 @@ impl Body {
             return Err(Error::new(Code::IncompleteBody));
         }
         if self.decoded > self.limit {
-            return Err(Error::new(Code::EntityTooLarge));
+            return Err(
+                Error::new(Code::EntityTooLarge).element("MaxSizeAllowed", self.limit.to_string())
+            );
         }
         Ok(())
     }
 
     fn check_end(&self) -> Result<(), Error> {
-        let whole = self.inner.as_ref().is_none_or(Chunks::may_end);
-        if !whole || self.promise.decoded.is_some_and(|declared| declared != self.decoded) {
+        if !self.inner.as_ref().is_none_or(Chunks::may_end) {
+            return Err(terminated());
+        }
+        if self.promise.decoded.is_some_and(|declared| declared != self.decoded) {
             return Err(Error::new(Code::IncompleteBody));
         }
         Ok(())
@@ -221,13 +233,18 @@ impl Outer {
     }
 }
 
-/// The base64 of a checksum in a header or trailer.
+/// What S3 says of an aws-chunked body that is not one.
+pub(super) fn terminated() -> Error {
+    Error::new(Code::IncompleteBody).message("The request body terminated unexpectedly")
+}
+
+/// The base64 of a checksum in a `place`: `header` or `trailing header`.
 ///
 /// # Errors
 /// `InvalidRequest`, as S3 has it.
-pub(crate) fn checksum(algorithm: Algorithm, value: &str) -> Result<Digest, Error> {
+pub(crate) fn checksum(algorithm: Algorithm, value: &str, place: &str) -> Result<Digest, Error> {
     Digest::from_base64(algorithm, value).ok_or_else(|| {
-        let message = format!("Value for {} header is invalid.", algorithm.header());
+        let message = format!("Value for {} {place} is invalid.", algorithm.header());
         Error::new(Code::InvalidRequest).message(message)
     })
 }

@@ -199,13 +199,12 @@ fn trailer(line: &[u8]) -> Option<(String, String)> {
 }
 
 impl Chunks {
-    /// S3 has one word for whatever is wrong with aws-chunked.
+    /// S3 has one sentence for whatever is wrong with aws-chunked.
     fn refused(&self, why: &'static str) -> Error {
-        let code = match self.flavour {
-            Flavour::Http => Code::InvalidRequest,
-            Flavour::Aws => Code::IncompleteBody,
-        };
-        Error::new(code).message(why)
+        match self.flavour {
+            Flavour::Http => Error::new(Code::InvalidRequest).message(why),
+            Flavour::Aws => super::body::terminated(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use super::raw;
 use crate::s3::xml::Xml;
 use crate::{Code, Error, Now, Timestamp};
 
@@ -13,7 +14,7 @@ pub(crate) struct Context<'c> {
     pub(crate) request_id: u64,
     /// The path of the request, as it was sent.
     pub(crate) resource: &'c str,
-    /// The Host header, as it was sent; empty if there was none.
+    /// The host that the request names, as it was sent; empty if there was none.
     pub(crate) host: &'c str,
     /// HEAD: no body goes out.
     pub(crate) head: bool,
@@ -24,6 +25,8 @@ pub(crate) struct Context<'c> {
     pub(crate) now: Now,
     /// The web page's origin, if it is allowed.
     pub(crate) origin: Option<&'c str>,
+    /// Whose the buckets are: the access key that the request names.
+    pub(crate) owner: &'c str,
 }
 
 /// One answer under construction.
@@ -56,12 +59,22 @@ impl<'a> Answer<'a> {
         answer
     }
 
+    /// The id and name of the owner of everything.
+    pub(crate) fn owner(&self) -> &'a str {
+        self.context.owner
+    }
+
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
     /// it is parsed, and what slips through is cut here rather than splitting the answer.
     pub(crate) fn header(&mut self, name: &str, value: impl Display) {
         let start = self.out.len();
         // Writing to a Vec cannot fail.
         let _ = write!(self.out, "{name}: {value}");
+        if self.out[start..].contains(&raw::LEAD) {
+            let line = String::from_utf8_lossy(&self.out[start..]).into_owned();
+            self.out.truncate(start);
+            self.out.extend_from_slice(&raw::bytes(&line));
+        }
         if let Some(at) = self.out[start..].iter().position(|b| matches!(b, b'\r' | b'\n' | 0)) {
             self.out.truncate(start + at);
         }
@@ -72,8 +85,7 @@ impl<'a> Answer<'a> {
     pub(crate) fn location(&self) -> String {
         match (self.context.host, self.context.resource) {
             ("", path) => path.to_owned(),
-            (host, path) if path.starts_with('/') => format!("http://{host}{path}"),
-            (_, absolute) => absolute.to_owned(),
+            (host, path) => format!("http://{host}{path}"),
         }
     }
 
@@ -194,6 +206,7 @@ mod tests {
             keep: true,
             now,
             origin: None,
+            owner: "",
         };
         let mut out = Vec::new();
         let mut answer = Answer::new(&mut out, &context, 200);

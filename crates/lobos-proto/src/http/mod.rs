@@ -6,4 +6,5 @@ pub(crate) mod encode;
 pub(crate) mod head;
 pub(crate) mod host;
 pub mod range;
+mod raw;
 pub(crate) mod target;

@@ -111,7 +111,7 @@ fn checksum(head: &Head<'_>) -> Result<Option<Checksum>, Error> {
 /// x-amz-mp-object-size.
 fn size(head: &Head<'_>) -> Result<Option<u64>, Error> {
     let name = "x-amz-mp-object-size";
-    let Some(text) = head.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let Some(text) = head.filled(name) else { return Ok(None) };
     let why = match text.parse::<i64>().map(u64::try_from) {
         Ok(Ok(size)) => return Ok(Some(size)),
         Ok(Err(_)) => "less than zero",

@@ -2,7 +2,8 @@
 
 use lobos_digest::Algorithm;
 
-use super::put_object::{check_supported, metadata};
+use super::put_object::{algorithm, metadata};
+use super::supported::check_supported;
 use crate::http::encode::Answer;
 use crate::http::head::Head;
 use crate::s3::xml::Xml;
@@ -44,7 +45,7 @@ impl CreateMultipartUpload {
         limits: &Limits,
     ) -> Result<Self, Error> {
         check_supported(head)?;
-        let checksum = algorithm(head)?;
+        let checksum = algorithm(head, "x-amz-checksum-algorithm")?;
         let checksum_type = match (checksum, checksum_type(head)?) {
             (None, None) => None,
             (None, Some(_)) => {
@@ -63,25 +64,10 @@ impl CreateMultipartUpload {
             }
         };
         let metadata = metadata(head, limits)?;
-        let tags = TagSet::parse_header(head.get("x-amz-tagging").unwrap_or_default())?;
+        let tags = head.filled("x-amz-tagging").map(TagSet::parse_header).transpose()?;
+        let tags = tags.unwrap_or_default();
         Ok(Self { bucket, key, metadata, tags, checksum, checksum_type })
     }
-}
-
-/// x-amz-checksum-algorithm, in any case.
-fn algorithm(head: &Head<'_>) -> Result<Option<Algorithm>, Error> {
-    let Some(name) = head.get("x-amz-checksum-algorithm").filter(|name| !name.is_empty()) else {
-        return Ok(None);
-    };
-    Algorithm::from_name(name).map(Some).ok_or_else(|| {
-        let mut names = Algorithm::ALL.map(Algorithm::name);
-        names.sort_unstable();
-        Error::new(Code::InvalidRequest).message(format!(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
-             types: [{}]",
-            names.join(", ")
-        ))
-    })
 }
 
 /// x-amz-checksum-type, in any case.
@@ -89,7 +75,7 @@ fn algorithm(head: &Head<'_>) -> Result<Option<Algorithm>, Error> {
 /// # Errors
 /// `InvalidRequest` if it is none.
 pub(super) fn checksum_type(head: &Head<'_>) -> Result<Option<ChecksumType>, Error> {
-    match head.get("x-amz-checksum-type").filter(|name| !name.is_empty()) {
+    match head.filled("x-amz-checksum-type") {
         None => Ok(None),
         Some(name) => ChecksumType::from_name(name).map(Some).ok_or_else(|| {
             Error::new(Code::InvalidRequest)

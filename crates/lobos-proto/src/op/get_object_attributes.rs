@@ -53,7 +53,7 @@ impl GetObjectAttributes {
     ) -> Result<Self, Error> {
         super::check_version(query)?;
         let mut wanted = Vec::new();
-        let lines = head.with_prefix(NAME)?;
+        let lines = head.with_prefix(NAME);
         for (_, line) in lines.iter().filter(|(rest, _)| rest.is_empty()) {
             for name in line.split(',').map(str::trim).filter(|name| !name.is_empty()) {
                 wanted.push(Attribute::from_name(name).ok_or_else(|| {

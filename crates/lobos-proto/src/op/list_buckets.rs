@@ -56,22 +56,22 @@ impl ListBuckets {
     }
 }
 
-/// The one user there is.
-pub(crate) fn write_owner(xml: &mut Xml) {
-    write_user(xml, "Owner");
+/// The one user there is: [`Answer::owner`].
+pub(crate) fn write_owner(xml: &mut Xml, owner: &str) {
+    write_user(xml, "Owner", owner);
 }
 
-/// The one user there is, as this element.
-pub(super) fn write_user(xml: &mut Xml, element: &str) {
+/// As [`write_owner`], as another element.
+pub(super) fn write_user(xml: &mut Xml, element: &str, user: &str) {
     xml.open(element);
-    xml.text("ID", "lobos");
-    xml.text("DisplayName", "lobos");
+    xml.text("ID", user);
+    xml.text("DisplayName", user);
     xml.close(element);
 }
 
 pub(crate) fn write(answer: Answer<'_>, page: &Buckets) {
     let mut xml = Xml::s3("ListAllMyBucketsResult");
-    write_owner(&mut xml);
+    write_owner(&mut xml, answer.owner());
     xml.open("Buckets");
     for bucket in &page.buckets {
         xml.open("Bucket");

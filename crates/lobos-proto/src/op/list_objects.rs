@@ -215,7 +215,7 @@ pub(crate) fn write(answer: Answer<'_>, page: &Page) {
         xml.display("ETag", format_args!("&quot;{}&quot;", object.etag.as_str()));
         xml.display("Size", object.size);
         if owner {
-            write_owner(&mut xml);
+            write_owner(&mut xml, answer.owner());
         }
         xml.text("StorageClass", "STANDARD");
         xml.close("Contents");

@@ -22,9 +22,11 @@ mod list_buckets;
 mod list_multipart_uploads;
 mod list_objects;
 mod list_parts;
+mod methods;
 mod object_tagging;
 mod put_object;
 mod rename_object;
+mod supported;
 mod upload_part;
 mod upload_part_copy;
 

@@ -1,6 +1,8 @@
 //! From a request head to the operation that it asks for.
 
+use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
 use super::put_object::{plain_promise, promise};
+use super::supported::check_customer_key;
 use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
@@ -9,6 +11,7 @@ use super::{
     ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
+use crate::auth::{OWNER, access_key};
 use crate::http::body::Promise;
 use crate::http::head::{Framing, Head};
 use crate::http::host::origin_allowed;
@@ -114,8 +117,7 @@ pub(crate) fn route(
     now: Now,
 ) -> Result<Route, Error> {
     let target = match (head.method, head.target) {
-        ("CONNECT" | "TRACE", _) => return Err(Error::new(Code::MethodNotAllowed)),
-        ("OPTIONS", "*") => return Err(Error::new(Code::MethodNotAllowed)),
+        ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
         (_, target) => Target::parse(target)?,
     };
     let host = head.host()?;
@@ -141,6 +143,8 @@ pub(crate) fn route(
         return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
     }
     let request = Incoming { head, framing, query, limits: &config.limits };
+    request.check_owner(config)?;
+    request.check_copy_source()?;
     let operation = subresource(&request.query, write)?;
     match (bucket, key) {
         (None, _) => request.service(operation),
@@ -180,10 +184,6 @@ fn subresource(query: &Query, write: bool) -> Result<Option<&str>, Error> {
     }
 }
 
-fn not_implemented(name: &str) -> Error {
-    Error::new(Code::NotImplemented).message(format!("The parameter '{name}' is not implemented."))
-}
-
 struct Incoming<'r> {
     head: &'r Head<'r>,
     framing: Framing,
@@ -198,7 +198,38 @@ impl Incoming<'_> {
                 Ok(Route::Call(Request::ListBuckets(ListBuckets::parse(&self.query)?)))
             }
             (_, Some(name)) => Err(not_implemented(name)),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            _ => Err(not_allowed(self.head, SERVICE)),
+        }
+    }
+
+    /// x-amz-expected-bucket-owner: a client that is sure whose bucket it is. Without key pairs
+    /// nobody can tell that an account is not the owner's.
+    fn check_owner(&self, config: &Config) -> Result<(), Error> {
+        let headers = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+        for expected in headers.iter().filter_map(|name| self.head.filled(name)) {
+            let named = access_key(self.head, &self.query);
+            let account = expected.len() == 12 && expected.bytes().all(|b| b.is_ascii_digit());
+            let unknown = account && config.credentials.is_empty();
+            if !unknown && expected != named.as_deref().unwrap_or(OWNER) {
+                return Err(Error::new(Code::AccessDenied));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was meant as a copy is not to be taken for something else.
+    fn check_copy_source(&self) -> Result<(), Error> {
+        const NAME: &str = "x-amz-copy-source";
+        let copies = match self.head.method {
+            "PUT" => true,
+            "POST" => !self.query.has("uploadId"),
+            _ => false,
+        };
+        match self.head.get(NAME) {
+            Some(source) if !copies => Err(Error::new(Code::InvalidArgument)
+                .message("You can only specify a copy source header for copy requests.")
+                .argument(NAME, source)),
+            _ => Ok(()),
         }
     }
 
@@ -235,11 +266,11 @@ impl Incoming<'_> {
             })),
             (method, Some(name)) => match Configuration::from_name(name) {
                 Some(kind) => self.configuration(method, bucket, kind),
-                None => Err(not_implemented(name)),
+                None => Err(wrong_method(self.head, name, false)),
             },
             ("POST", None) => Err(Error::new(Code::NotImplemented)
                 .message("Uploads by POST forms are not implemented.")),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            _ => Err(not_allowed(self.head, BUCKET)),
         }
     }
 
@@ -259,7 +290,7 @@ impl Incoming<'_> {
                 let put = PutBucketConfiguration { bucket, kind, document: None };
                 Ok(Route::Call(Request::PutBucketConfiguration(put)))
             }
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            _ => Err(not_allowed(self.head, ("BUCKET", "GET, PUT, DELETE"))),
         }
     }
 
@@ -271,6 +302,9 @@ impl Incoming<'_> {
     ) -> Result<Route, Error> {
         let (head, query) = (self.head, &self.query);
         let call = |request| Ok(Route::Call(request));
+        if matches!(head.method, "GET" | "HEAD") {
+            check_customer_key(head)?;
+        }
         match (head.method, operation) {
             ("GET", None) => call(Request::GetObject(GetObject::parse(bucket, key, head, query)?)),
             ("HEAD", None) => {
@@ -308,8 +342,10 @@ impl Incoming<'_> {
             ("GET" | "PUT" | "DELETE", Some("tagging")) => self.tagging(bucket, key),
             ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: Some(key) })),
             ("PUT", Some("acl")) => self.put_acl(bucket, Some(key)),
-            (_, Some(name)) => Err(not_implemented(name)),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            ("GET", Some("versions")) => Err(Error::new(Code::InvalidRequest)
+                .message("There is no such thing as the ?versions sub-resource for a key")),
+            (_, Some(name)) => Err(wrong_method(head, name, true)),
+            _ => Err(not_allowed(head, OBJECT)),
         }
     }
 
@@ -343,7 +379,8 @@ impl Incoming<'_> {
             }
             ("GET", false) => Err(Error::new(Code::InvalidRequest)
                 .message("Key is not expected for the GET method ?uploads subresource")),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            (_, false) => Err(wrong_method(head, "uploads", true)),
+            _ => Err(not_allowed(head, UPLOAD)),
         }
     }
 
