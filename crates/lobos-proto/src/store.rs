@@ -11,14 +11,13 @@ use lobos_digest::{Algorithm, Digest, Digests};
 use crate::op::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
-    GetBucketLocation, GetBucketVersioning, GetObject, GetObjectAttributes,
-    GetObjectLockConfiguration, GetObjectTagging, HeadBucket, HeadObject, ListBuckets,
-    ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
+    GetBucketLocation, GetObject, GetObjectAttributes, GetObjectTagging, HeadBucket, HeadObject,
+    ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
 use crate::op::{
-    Buckets, CompletedUpload, Configuration, CopiedObject, CopiedPart, CreatedUpload, Deletions,
-    ObjectAttributes, ObjectResponse, Page, PartsPage, StoredPart, UploadsPage,
+    Buckets, CompletedUpload, CopiedObject, CopiedPart, CreatedUpload, Deletions, ObjectAttributes,
+    ObjectResponse, Page, PartsPage, StoredPart, UploadsPage,
 };
 use crate::s3::checksum::Checksum;
 use crate::s3::error::{Code, Error};
@@ -160,8 +159,6 @@ pub enum Request {
     HeadBucket(HeadBucket),
     DeleteBucket(DeleteBucket),
     GetBucketLocation(GetBucketLocation),
-    GetBucketVersioning(GetBucketVersioning),
-    GetObjectLockConfiguration(GetObjectLockConfiguration),
     ListObjects(ListObjects),
     HeadObject(HeadObject),
     GetObject(GetObject),
@@ -197,7 +194,6 @@ pub enum Response {
     HeadBucket,
     DeleteBucket,
     GetBucketLocation,
-    GetBucketVersioning,
     ListObjects(Box<Page>),
     HeadObject(Box<ObjectResponse>),
     GetObject(Box<ObjectResponse>),
@@ -220,11 +216,8 @@ pub enum Response {
     AbortMultipartUpload,
     ListParts(Box<PartsPage>),
     ListMultipartUploads(Box<UploadsPage>),
-    /// `None` if the bucket has none.
-    GetBucketConfiguration {
-        kind: Configuration,
-        document: Option<String>,
-    },
+    /// The document.
+    GetBucketConfiguration(String),
     PutBucketConfiguration,
     /// To a PutBucketConfiguration without a document.
     DeleteBucketConfiguration,

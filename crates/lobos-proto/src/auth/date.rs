@@ -39,10 +39,19 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_unix(i64::try_from(secs).ok()?, 0))
 }
 
+/// Reads the times that Date and x-amz-date may have: that, and those of HTTP. Old tools end the
+/// latter with a zone in digits.
+pub(super) fn any(text: &str) -> Option<Timestamp> {
+    let http = |text: &str| match text.strip_suffix("+0000").or(text.strip_suffix("-0000")) {
+        Some(start) => Timestamp::from_http(&format!("{start}GMT")),
+        None => Timestamp::from_http(text),
+    };
+    parse(text).or_else(|| http(text))
+}
+
 /// Writes what [`parse`] reads.
 pub(super) fn basic(time: Timestamp) -> String {
-    let iso = seconds(time);
-    iso.chars().filter(|c| !matches!(c, '-' | ':')).collect()
+    seconds(time).chars().filter(|c| !matches!(c, '-' | ':')).collect()
 }
 
 /// As in S3's errors: `2013-05-24T00:00:00Z`.

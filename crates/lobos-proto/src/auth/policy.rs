@@ -2,6 +2,7 @@
 
 use super::keys::{self, SigningKey};
 use super::scope::{Credential, Place};
+use super::sigv4::{ALGORITHM, mismatch};
 use crate::{Code, Config, Error, Now};
 
 /// Holds the signature of a form against the key pairs of the server; `form` gives the value of
@@ -32,10 +33,14 @@ pub(crate) fn policy(
         let signature = field("Signature")?;
         let pair = keys::find(config, &access_key)?;
         let right = keys::verify_v2(&pair.secret_key, policy.as_bytes(), &signature);
-        return if right { Ok(()) } else { Err(wrong(&access_key, &policy, &signature)) };
+        return if right {
+            Ok(())
+        } else {
+            Err(mismatch(&access_key, policy.as_bytes(), &signature))
+        };
     }
     let algorithm = field("X-Amz-Algorithm")?;
-    if algorithm != "AWS4-HMAC-SHA256" {
+    if algorithm != ALGORITHM {
         return Err(Error::new(Code::InvalidRequest)
             .message("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
     }
@@ -50,7 +55,7 @@ pub(crate) fn policy(
     if key.verify(policy.as_bytes(), &signature) {
         Ok(())
     } else {
-        Err(wrong(credential.access_key, &policy, &signature))
+        Err(mismatch(credential.access_key, policy.as_bytes(), &signature))
     }
 }
 
@@ -63,11 +68,4 @@ fn missing(name: &'static str) -> Error {
         .message(message)
         .detail("ArgumentName", name)
         .detail("ArgumentValue", "")
-}
-
-fn wrong(access_key: &str, policy: &str, signature: &str) -> Error {
-    Error::new(Code::SignatureDoesNotMatch)
-        .detail("AWSAccessKeyId", access_key)
-        .detail("StringToSign", policy)
-        .detail("SignatureProvided", signature)
 }

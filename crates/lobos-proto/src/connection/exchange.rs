@@ -1,7 +1,7 @@
 //! What one request and its answer have in common.
 
 use crate::auth::{OWNER, access_key};
-use crate::http::encode::Context;
+use crate::http::encode::{Context, US_EAST_1};
 use crate::http::head::{Framing, Head};
 use crate::http::target::{Query, Target};
 use crate::{Config, Error, Now, Request};
@@ -14,10 +14,10 @@ pub(super) struct Exchange {
     request_number: u64,
     /// The target up to its query.
     resource: String,
-    /// The Host header, or that of the target.
-    host: String,
     /// The access key that the request names, else [`OWNER`].
     owner: String,
+    /// The Host header, or that of the target.
+    host: String,
     /// The Origin, if it may read the answer.
     origin: Option<String>,
     /// Access-Control-Request-Headers.
@@ -44,8 +44,8 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
-            host: String::new(),
             owner: String::new(),
+            host: String::new(),
             origin: None,
             asked_headers: String::new(),
             head: false,
@@ -64,9 +64,9 @@ impl Exchange {
         self.request_number += 1;
         self.resource.clear();
         self.resource.push('/');
-        self.host.clear();
         self.owner.clear();
         self.owner.push_str(OWNER);
+        self.host.clear();
         self.origin = None;
         self.asked_headers.clear();
         (self.head, self.old, self.keep) = (false, false, false);
@@ -113,7 +113,7 @@ impl Exchange {
         Ok(framing)
     }
 
-    pub(super) fn context(&self, now: Now) -> Context<'_> {
+    pub(super) fn context<'c>(&'c self, now: Now, config: &'c Config) -> Context<'c> {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
@@ -122,6 +122,7 @@ impl Exchange {
             old: self.old,
             keep: self.keep,
             now,
+            region: config.region.as_deref().unwrap_or(US_EAST_1),
             origin: self.origin.as_deref(),
             owner: &self.owner,
         }

@@ -434,7 +434,7 @@ impl Connection {
         self.exchange.linger = lost || more || rest != Some(0);
         self.written = 0;
         self.out.clear();
-        let context = self.exchange.context(now);
+        let context = self.exchange.context(now, &self.config);
         self.body = match answer {
             Ok(response) => write(&mut self.out, &context, response),
             Err(error) => {
@@ -449,7 +449,7 @@ impl Connection {
     fn preflight(&mut self, now: Now) {
         self.respond(Ok(&Response::DeleteObject), now);
         self.out.clear();
-        let context = self.exchange.context(now);
+        let context = self.exchange.context(now, &self.config);
         let mut answer = Answer::new(&mut self.out, &context, 200);
         answer.header("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE");
         answer.header("Access-Control-Allow-Headers", &self.exchange.asked_headers);

@@ -7,6 +7,9 @@ use super::raw;
 use crate::s3::xml::Xml;
 use crate::{Code, Error, Now, Timestamp};
 
+/// The region of a server that has none.
+pub(crate) const US_EAST_1: &str = "us-east-1";
+
 /// What an answer must know of the request.
 #[derive(Debug)]
 pub(crate) struct Context<'c> {
@@ -23,6 +26,8 @@ pub(crate) struct Context<'c> {
     /// The connection stays.
     pub(crate) keep: bool,
     pub(crate) now: Now,
+    /// Where the server is.
+    pub(crate) region: &'c str,
     /// The web page's origin, if it is allowed.
     pub(crate) origin: Option<&'c str>,
     /// Whose the buckets are: the access key that the request names.
@@ -62,6 +67,11 @@ impl<'a> Answer<'a> {
     /// The id and name of the owner of everything.
     pub(crate) fn owner(&self) -> &'a str {
         self.context.owner
+    }
+
+    /// The region of the server, and so of every bucket.
+    pub(crate) fn region(&self) -> &'a str {
+        self.context.region
     }
 
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
@@ -205,6 +215,7 @@ mod tests {
             old: false,
             keep: true,
             now,
+            region: US_EAST_1,
             origin: None,
             owner: "",
         };

@@ -128,6 +128,11 @@ impl<'h> Head<'h> {
         found
     }
 
+    /// All lines, names and values as they were sent, in their order.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
+        self.headers.iter().map(|header| (header.name, header.value))
+    }
+
     /// Whether a header of that name is there.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.headers.iter().any(|h| h.name.eq_ignore_ascii_case(name))

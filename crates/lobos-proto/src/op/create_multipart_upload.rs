@@ -64,8 +64,7 @@ impl CreateMultipartUpload {
             }
         };
         let metadata = metadata(head, limits)?;
-        let tags = head.filled("x-amz-tagging").map(TagSet::parse_header).transpose()?;
-        let tags = tags.unwrap_or_default();
+        let tags = TagSet::parse_header(head.get("x-amz-tagging").unwrap_or_default())?;
         Ok(Self { bucket, key, metadata, tags, checksum, checksum_type })
     }
 }

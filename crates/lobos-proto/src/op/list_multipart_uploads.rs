@@ -2,7 +2,7 @@
 
 use lobos_digest::Algorithm;
 
-use super::list_buckets::{write_owner, write_user};
+use super::list_buckets::write_user;
 use super::list_objects::encoded;
 use super::{count, encoding};
 use crate::http::encode::Answer;
@@ -103,7 +103,7 @@ pub(crate) fn write(answer: Answer<'_>, page: &UploadsPage) {
         xml.text("Key", &name(&upload.key));
         xml.text("UploadId", &upload.upload);
         write_user(&mut xml, "Initiator", answer.owner());
-        write_owner(&mut xml, answer.owner());
+        write_user(&mut xml, "Owner", answer.owner());
         xml.text("StorageClass", "STANDARD");
         xml.text("Initiated", &upload.initiated.to_iso8601());
         if let Some(algorithm) = upload.checksum {

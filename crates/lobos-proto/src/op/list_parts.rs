@@ -2,7 +2,7 @@
 
 use lobos_digest::{Algorithm, Digest};
 
-use super::list_buckets::{write_owner, write_user};
+use super::list_buckets::write_user;
 use super::list_objects::encoded;
 use super::{count, encoding};
 use crate::http::encode::Answer;
@@ -81,7 +81,7 @@ pub(crate) fn write(answer: Answer<'_>, page: &PartsPage) {
     xml.text("Key", &encoded(request.key.as_str(), request.encode));
     xml.text("UploadId", &request.upload);
     write_user(&mut xml, "Initiator", answer.owner());
-    write_owner(&mut xml, answer.owner());
+    write_user(&mut xml, "Owner", answer.owner());
     xml.text("StorageClass", "STANDARD");
     xml.display("PartNumberMarker", request.marker);
     xml.display("NextPartNumberMarker", page.parts.last().map_or(0, |part| part.number));

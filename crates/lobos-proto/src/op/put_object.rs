@@ -62,6 +62,11 @@ impl PutObject {
     }
 }
 
+/// Whether the body is aws-chunked by x-amz-content-sha256.
+fn is_streaming(head: &Head<'_>) -> bool {
+    head.get("x-amz-content-sha256").is_some_and(|value| value.starts_with("STREAMING-"))
+}
+
 /// Bytes of the body, if the head says so.
 ///
 /// # Errors
@@ -89,11 +94,6 @@ pub(super) fn size(
             .element("MaxSizeAllowed", limits.object.to_string())),
         size => Ok(size),
     }
-}
-
-/// Whether the body is aws-chunked by x-amz-content-sha256.
-fn is_streaming(head: &Head<'_>) -> bool {
-    head.get("x-amz-content-sha256").is_some_and(|value| value.starts_with("STREAMING-"))
 }
 
 /// What any request with a body says of it.
@@ -144,7 +144,7 @@ pub(crate) fn plain_promise(head: &Head<'_>) -> Result<Promise, Error> {
             Some(length.ok_or_else(|| Error::new(Code::MissingContentLength))?)
         }
     };
-    Ok(Promise { aws, decoded, expected, trailer: None })
+    Ok(Promise { aws, decoded, expected, trailer: None, chain: None })
 }
 
 /// The x-amz-checksum-* header, or else the algorithm of the trailer that is announced.

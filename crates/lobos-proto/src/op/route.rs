@@ -6,17 +6,16 @@ use super::supported::check_customer_key;
 use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
-    GetBucketLocation, GetBucketVersioning, GetObject, GetObjectAttributes,
-    GetObjectLockConfiguration, GetObjectTagging, HeadBucket, HeadObject, ListBuckets,
-    ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
+    GetBucketLocation, GetObject, GetObjectAttributes, GetObjectTagging, HeadBucket, HeadObject,
+    ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
-use crate::auth::{OWNER, access_key};
+use crate::auth::{self, Asked, OWNER, access_key};
 use crate::http::body::Promise;
 use crate::http::head::{Framing, Head};
 use crate::http::host::origin_allowed;
 use crate::http::target::{Query, Target, decode};
-use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request, TagSet};
+use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request};
 
 /// What to do with a request.
 #[derive(Debug)]
@@ -137,22 +136,40 @@ pub(crate) fn route(
     }
     let (bucket, key) = split(target.path, named)?;
     let query = Query::parse(target.query)?;
-    crate::auth::check(head, &query, config, now)?;
     let write = !matches!(head.method, "GET" | "HEAD");
+    // Only where nothing else than the form can be meant may its signature be in the body.
+    let form = head.method == "POST"
+        && bucket.is_some()
+        && key.is_none()
+        && matches!(subresource(&query, write), Ok(None))
+        && head.get("content-type").is_some_and(is_form);
+    let asked = Asked { head, path: target.path, query: &query, bucket: named, form };
+    let verified = auth::check(&asked, config, now)?;
     if write && config.read_only {
         return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
     }
-    let request = Incoming { head, framing, query, limits: &config.limits };
+    let (limits, region) = (&config.limits, config.region.as_deref());
+    let request = Incoming { head, framing, query, limits, region };
     request.check_owner(config)?;
     request.check_copy_source()?;
     let operation = subresource(&request.query, write)?;
-    match (bucket, key) {
-        (None, _) => request.service(operation),
-        (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation),
+    let mut route = match (bucket, key) {
+        (None, _) => request.service(operation)?,
+        (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation)?,
         (Some(bucket), Some(key)) => {
-            request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)
+            request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)?
         }
+    };
+    if let Route::Upload(_, promise) | Route::Document(_, promise) = &mut route {
+        promise.chain = verified.chain;
     }
+    Ok(route)
+}
+
+/// Whether it is the Content-Type of a form with a file.
+fn is_form(content_type: &str) -> bool {
+    let start = content_type.get(..19).unwrap_or_default();
+    start.eq_ignore_ascii_case("multipart/form-data")
 }
 
 /// Bucket and key of a path, decoded once each. `None` is not there; a key is never empty.
@@ -189,13 +206,15 @@ struct Incoming<'r> {
     framing: Framing,
     query: Query,
     limits: &'r Limits,
+    region: Option<&'r str>,
 }
 
 impl Incoming<'_> {
     fn service(&self, operation: Option<&str>) -> Result<Route, Error> {
         match (self.head.method, operation) {
             ("GET", None) => {
-                Ok(Route::Call(Request::ListBuckets(ListBuckets::parse(&self.query)?)))
+                let list = ListBuckets::parse(&self.query, self.region)?;
+                Ok(Route::Call(Request::ListBuckets(list)))
             }
             (_, Some(name)) => Err(not_implemented(name)),
             _ => Err(not_allowed(self.head, SERVICE)),
@@ -241,12 +260,6 @@ impl Incoming<'_> {
             ("GET", Some("location")) => {
                 call(Request::GetBucketLocation(GetBucketLocation { bucket }))
             }
-            ("GET", Some("versioning")) => {
-                call(Request::GetBucketVersioning(GetBucketVersioning { bucket }))
-            }
-            ("GET", Some("object-lock")) => {
-                call(Request::GetObjectLockConfiguration(GetObjectLockConfiguration { bucket }))
-            }
             ("GET", Some("uploads")) => {
                 let list = ListMultipartUploads::parse(bucket, query, limits)?;
                 call(Request::ListMultipartUploads(list))
@@ -254,17 +267,12 @@ impl Incoming<'_> {
             ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: None })),
             ("PUT", Some("acl")) => self.put_acl(bucket, None),
             ("HEAD", None) => call(Request::HeadBucket(HeadBucket { bucket })),
-            ("PUT", None) => {
-                CreateBucket::check(self.head)?;
-                self.document(Document::new(move |document, _| {
-                    Ok(Request::CreateBucket(CreateBucket::parse(bucket, document)?))
-                }))
-            }
+            ("PUT", None) => self.document(CreateBucket::parse(bucket, self.head)?),
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
             ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
                 Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
             })),
-            (method, Some(name)) => match Configuration::from_name(name) {
+            (method, Some(name)) => match Configuration::of(name, query) {
                 Some(kind) => self.configuration(method, bucket, kind),
                 None => Err(wrong_method(self.head, name, false)),
             },
@@ -285,11 +293,8 @@ impl Incoming<'_> {
                 let get = GetBucketConfiguration { bucket, kind };
                 Ok(Route::Call(Request::GetBucketConfiguration(get)))
             }
-            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)?),
-            "DELETE" => {
-                let put = PutBucketConfiguration { bucket, kind, document: None };
-                Ok(Route::Call(Request::PutBucketConfiguration(put)))
-            }
+            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)),
+            "DELETE" => Ok(Route::Call(PutBucketConfiguration::remove(bucket, kind)?)),
             _ => Err(not_allowed(self.head, ("BUCKET", "GET, PUT, DELETE"))),
         }
     }
@@ -340,8 +345,17 @@ impl Incoming<'_> {
                 call(Request::GetObjectAttributes(get))
             }
             ("GET" | "PUT" | "DELETE", Some("tagging")) => self.tagging(bucket, key),
-            ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: Some(key) })),
+            ("GET", Some("acl")) => {
+                super::check_version(query)?;
+                call(Request::GetAcl(Acl { bucket, key: Some(key) }))
+            }
             ("PUT", Some("acl")) => self.put_acl(bucket, Some(key)),
+            ("GET" | "PUT", Some("retention" | "legal-hold")) => {
+                Err(Error::new(Code::InvalidRequest)
+                    .message("Bucket is missing Object Lock Configuration"))
+            }
+            ("POST", Some("restore")) => Err(Error::new(Code::InvalidObjectState)
+                .message("Restore is not allowed for the object's current storage class")),
             ("GET", Some("versions")) => Err(Error::new(Code::InvalidRequest)
                 .message("There is no such thing as the ?versions sub-resource for a key")),
             (_, Some(name)) => Err(wrong_method(head, name, true)),
@@ -388,17 +402,17 @@ impl Incoming<'_> {
         super::check_version(&self.query)?;
         match self.head.method {
             "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
-            "PUT" => self.document(PutObjectTagging::parse(bucket, key)?),
+            "PUT" => self.document(PutObjectTagging::parse(bucket, key)),
             _ => {
-                let none = PutObjectTagging { bucket, key, tags: TagSet::default() };
+                let none = PutObjectTagging { bucket, key, tags: None };
                 Ok(Route::Call(Request::PutObjectTagging(none)))
             }
         }
     }
 
     fn put_acl(&self, bucket: BucketName, key: Option<Key>) -> Result<Route, Error> {
-        Acl::check(self.head)?;
-        Ok(Route::Call(Request::PutAcl(Acl { bucket, key })))
+        super::check_version(&self.query)?;
+        self.document(Acl::parse(bucket, key, self.head)?)
     }
 
     fn document(&self, document: Document) -> Result<Route, Error> {

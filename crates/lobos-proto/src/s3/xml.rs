@@ -21,6 +21,11 @@ impl Xml {
         Self { out: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") }
     }
 
+    /// For a whole document that was written before.
+    pub(crate) fn empty() -> Self {
+        Self { out: String::new() }
+    }
+
     /// A document whose root has S3's namespace.
     pub(crate) fn s3(root: &str) -> Self {
         let mut xml = Self::new();
@@ -47,11 +52,21 @@ impl Xml {
         self.close(name);
     }
 
+    /// Text in the element that is open, escaped.
+    pub(crate) fn content(&mut self, text: &str) {
+        escape(&mut self.out, text);
+    }
+
     /// An element with a value that needs no escaping.
     pub(crate) fn display(&mut self, name: &str, value: impl Display) {
         self.open(name);
         let _ = write!(self.out, "{value}");
         self.close(name);
+    }
+
+    /// XML that was written before.
+    pub(crate) fn raw(&mut self, xml: &str) {
+        self.out.push_str(xml);
     }
 
     pub(crate) fn finish(self) -> String {
@@ -150,6 +165,25 @@ impl Element {
         self.children.iter().find(|child| child.name == name).map(|child| child.text.as_str())
     }
 
+    /// As a document of S3: white space between elements, and attributes, are not kept.
+    pub(crate) fn document(&self) -> Xml {
+        let mut xml = Xml::s3(&self.name);
+        self.inner(&mut xml);
+        xml.close(&self.name);
+        xml
+    }
+
+    fn inner(&self, xml: &mut Xml) {
+        if self.children.is_empty() {
+            escape(&mut xml.out, &self.text);
+        }
+        for child in &self.children {
+            xml.open(&child.name);
+            child.inner(xml);
+            xml.close(&child.name);
+        }
+    }
+
     fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
     }
@@ -210,6 +244,16 @@ mod tests {
         let read = Element::parse(document).unwrap();
         let keys: Vec<_> = read.children.iter().map(|o| o.child("Key")).collect();
         assert_eq!(keys, [Some("a/b"), Some("<c>"), None]);
+    }
+
+    #[test]
+    fn written_again() {
+        // A document that was read is written with the same elements and texts.
+        let read =
+            Element::parse(b"<s:A xmlns:s='x' b='c'>\n<B> &lt; </B> <C><D/></C></s:A>").unwrap();
+        let again = read.document().finish();
+        assert!(again.ends_with("<B> &lt; </B><C><D></D></C></A>"), "{again}");
+        assert_eq!(Element::parse(again.as_bytes()).unwrap().children, read.children[..]);
     }
 
     #[test]

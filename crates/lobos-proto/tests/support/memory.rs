@@ -8,12 +8,12 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets, ListObjects,
-    ListedObject, ObjectAttributes, Page, PutObject,
+    Acl, BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets,
+    ListObjects, ListedObject, ObjectAttributes, Page, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
-    Response, Sink, Source, Store, Stored, Timestamp,
+    Response, Sink, Source, Store, Stored, TagSet, Timestamp,
 };
 
 use super::{MIDNIGHT, multipart};
@@ -25,6 +25,7 @@ type All = BTreeMap<String, Objects>;
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(super) info: ObjectInfo,
+    pub(super) tags: TagSet,
     pub(super) bytes: Arc<[u8]>,
 }
 
@@ -96,10 +97,6 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::HeadBucket(r) => ("HeadBucket", r.bucket.as_str(), ""),
         Request::DeleteBucket(r) => ("DeleteBucket", r.bucket.as_str(), ""),
         Request::GetBucketLocation(r) => ("GetBucketLocation", r.bucket.as_str(), ""),
-        Request::GetBucketVersioning(r) => ("GetBucketVersioning", r.bucket.as_str(), ""),
-        Request::GetObjectLockConfiguration(r) => {
-            ("GetObjectLockConfiguration", r.bucket.as_str(), "")
-        }
         Request::ListObjects(r) => ("ListObjects", r.bucket.as_str(), ""),
         Request::HeadObject(r) => ("HeadObject", r.0.bucket.as_str(), r.0.key.as_str()),
         Request::GetObject(r) => ("GetObject", r.bucket.as_str(), r.key.as_str()),
@@ -148,14 +145,27 @@ impl Store for Memory {
             Request::GetBucketLocation(r) => {
                 has(&r.bucket).map(|()| Response::GetBucketLocation)?
             }
-            Request::GetBucketVersioning(r) => {
-                has(&r.bucket).map(|()| Response::GetBucketVersioning)?
+            Request::GetAcl(r) => has_all(&all, &r).map(|()| Response::GetAcl)?,
+            Request::PutAcl(r) => has_all(&all, &r).map(|()| Response::PutAcl)?,
+            Request::GetObjectTagging(r) => {
+                Response::GetObjectTagging(object(&mut all, &r.bucket, &r.key)?.tags.clone())
             }
-            Request::GetObjectLockConfiguration(r) => {
-                has(&r.bucket)?;
-                return Err(Error::new(Code::ObjectLockConfigurationNotFoundError)
-                    .bucket(r.bucket.as_str()));
+            Request::PutObjectTagging(r) => {
+                let object = object(&mut all, &r.bucket, &r.key)?;
+                let response = match r.tags {
+                    Some(_) => Response::PutObjectTagging,
+                    None => Response::DeleteObjectTagging,
+                };
+                object.tags = r.tags.unwrap_or_default();
+                object.info.tags = object.tags.pairs().len();
+                response
             }
+            // Nothing is kept here.
+            Request::GetBucketConfiguration(r) => has(&r.bucket).and_then(|()| r.respond(None))?,
+            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| match r.document {
+                Some(_) => Response::PutBucketConfiguration,
+                None => Response::DeleteBucketConfiguration,
+            })?,
             Request::ListObjects(r) => {
                 let objects = all.get(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::ListObjects(Box::new(page(objects, r)))
@@ -224,6 +234,20 @@ fn get_object(objects: &Objects, key: &Key) -> Result<Object, Error> {
     found.ok_or_else(|| no_key(key))
 }
 
+fn object<'a>(all: &'a mut All, bucket: &BucketName, key: &Key) -> Result<&'a mut Object, Error> {
+    let objects = all.get_mut(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+    objects.get_mut(key.as_str()).ok_or_else(|| no_key(key))
+}
+
+/// The bucket, and the object if it is about one.
+fn has_all(all: &All, acl: &Acl) -> Result<(), Error> {
+    let objects = all.get(acl.bucket.as_str()).ok_or_else(|| no_bucket(&acl.bucket))?;
+    match &acl.key {
+        Some(key) if !objects.contains_key(key.as_str()) => Err(no_key(key)),
+        _ => Ok(()),
+    }
+}
+
 fn list_buckets(all: &All, list: ListBuckets) -> Buckets {
     let after = list.after.unwrap_or_default();
     let mut names = all.keys().filter(|name| name.starts_with(&list.prefix) && **name > after);
@@ -231,7 +255,8 @@ fn list_buckets(all: &All, list: ListBuckets) -> Buckets {
     let info = |name: &String| BucketInfo { name: name.clone(), created: midnight() };
     let buckets = names.by_ref().take(max).map(info).collect();
     let truncated = names.next().is_some();
-    Buckets { buckets, prefix: list.prefix, truncated }
+    let truncated = truncated && max > 0;
+    Buckets { buckets, prefix: list.prefix, is_paged: list.is_paged, truncated }
 }
 
 /// Where the first delimiter behind the prefix ends.
@@ -352,7 +377,8 @@ impl Sink for Upload {
             parts: None,
             tags: self.put.tags.pairs().len(),
         };
-        objects.insert(self.put.key.to_string(), Object { info, bytes: self.bytes.into() });
+        let object = Object { info, tags: self.put.tags, bytes: self.bytes.into() };
+        objects.insert(self.put.key.to_string(), object);
         Ok(Response::PutObject(Stored { etag, size, checksums }))
     }
 }
