@@ -2,7 +2,7 @@
 
 mod canonical;
 mod chain;
-mod date;
+pub(crate) mod date;
 mod keys;
 mod policy;
 mod presigned;

@@ -4,6 +4,7 @@ use crate::auth::{OWNER, access_key};
 use crate::http::encode::{Context, US_EAST_1};
 use crate::http::head::{Framing, Head};
 use crate::http::target::{Query, Target};
+use crate::op::Headers;
 use crate::{Config, Error, Now, Request};
 
 /// The request that is being answered.
@@ -18,10 +19,8 @@ pub(super) struct Exchange {
     owner: String,
     /// The Host header.
     host: String,
-    /// The Origin, if it may read the answer.
-    origin: Option<String>,
-    /// Access-Control-Request-Headers.
-    pub(super) asked_headers: String,
+    /// For the page of another origin that may read the answer.
+    pub(super) cors: Headers,
     head: bool,
     old: bool,
     /// The connection may stay after the answer.
@@ -46,8 +45,7 @@ impl Exchange {
             resource: String::new(),
             owner: String::new(),
             host: String::new(),
-            origin: None,
-            asked_headers: String::new(),
+            cors: Headers::new(),
             head: false,
             old: false,
             keep: false,
@@ -67,8 +65,7 @@ impl Exchange {
         self.owner.clear();
         self.owner.push_str(OWNER);
         self.host.clear();
-        self.origin = None;
-        self.asked_headers.clear();
+        self.cors = Headers::new();
         (self.head, self.old, self.keep) = (false, false, false);
         (self.awaits_continue, self.broken, self.linger) = (false, false, false);
         self.drained = 0;
@@ -79,7 +76,7 @@ impl Exchange {
     ///
     /// # Errors
     /// `InvalidRequest` if the end of the request cannot be known.
-    pub(super) fn read(&mut self, head: &Head<'_>, config: &Config) -> Result<Framing, Error> {
+    pub(super) fn read(&mut self, head: &Head<'_>) -> Result<Framing, Error> {
         self.head = head.method == "HEAD";
         self.old = head.old;
         self.resource.clear();
@@ -100,12 +97,6 @@ impl Exchange {
             !head.has_word("connection", "close")
         };
         self.awaits_continue = !head.old && head.has_word("expect", "100-continue");
-        let allowed = |origin: &&str| config.origins.iter().any(|a| a == "*" || a == origin);
-        if let Some(origin) = head.get("origin").filter(allowed) {
-            self.origin = Some(origin.to_owned());
-            let asked = head.get("access-control-request-headers");
-            self.asked_headers.push_str(asked.unwrap_or_default());
-        }
         Ok(framing)
     }
 
@@ -119,8 +110,8 @@ impl Exchange {
             keep: self.keep,
             now,
             region: config.region.as_deref().unwrap_or(US_EAST_1),
-            origin: self.origin.as_deref(),
             owner: &self.owner,
+            cors: &self.cors,
         }
     }
 }

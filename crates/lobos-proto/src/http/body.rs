@@ -124,6 +124,16 @@ impl Body {
         }
     }
 
+    /// The last `count` bytes of the piece that came last are to come again.
+    ///
+    /// # Panics
+    /// If the body is aws-chunked.
+    pub(crate) fn put_back(&mut self, count: usize) {
+        assert!(self.inner.is_none(), "only what has one framing goes back");
+        self.decoded -= count as u64;
+        self.outer.put_back(count as u64);
+    }
+
     /// Takes pieces and drops them; for a body that nobody wants, so nothing in it is checked but
     /// its outer framing. The bytes consumed, and whether it has ended.
     pub(crate) fn discard(
@@ -232,6 +242,13 @@ impl Outer {
         match self {
             Self::Length(left) => *left -= data.len() as u64,
             Self::Chunks(chunks) => chunks.advance(data),
+        }
+    }
+
+    fn put_back(&mut self, count: u64) {
+        match self {
+            Self::Length(left) => *left += count,
+            Self::Chunks(chunks) => chunks.put_back(count),
         }
     }
 }

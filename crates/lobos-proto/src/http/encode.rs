@@ -28,10 +28,10 @@ pub(crate) struct Context<'c> {
     pub(crate) now: Now,
     /// Where the server is.
     pub(crate) region: &'c str,
-    /// The web page's origin, if it is allowed.
-    pub(crate) origin: Option<&'c str>,
     /// Whose the buckets are: the access key that the request names.
     pub(crate) owner: &'c str,
+    /// Headers for the web page that asks, if it may read the answer.
+    pub(crate) cors: &'c [(&'static str, String)],
 }
 
 /// One answer under construction.
@@ -55,11 +55,8 @@ impl<'a> Answer<'a> {
             (true, true) => answer.header("Connection", "keep-alive"),
             (true, false) => {}
         }
-        if let Some(origin) = context.origin {
-            answer.header("Access-Control-Allow-Origin", origin);
-            answer.header("Vary", "Origin");
-            // Without it a page sees neither ETag nor Content-Range nor x-amz-*.
-            answer.header("Access-Control-Expose-Headers", "*");
+        for (name, value) in context.cors {
+            answer.header(name, value);
         }
         answer
     }
@@ -171,8 +168,10 @@ pub(crate) fn error(out: &mut Vec<u8>, context: &Context<'_>, error: &Error) {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
         204 => "No Content",
         206 => "Partial Content",
+        303 => "See Other",
         304 => "Not Modified",
         400 => "Bad Request",
         403 => "Forbidden",
@@ -217,8 +216,8 @@ mod tests {
             keep: true,
             now,
             region: US_EAST_1,
-            origin: None,
             owner: "",
+            cors: &[],
         };
         let mut out = Vec::new();
         let mut answer = Answer::new(&mut out, &context, 200);

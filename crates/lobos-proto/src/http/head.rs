@@ -92,6 +92,11 @@ impl<'h> Head<'h> {
         Ok(then(&Head { method, target, old: minor == 0, headers: request.headers }))
     }
 
+    /// Headers that came in another way, as the fields of a form.
+    pub(crate) fn of(headers: &'h [Header<'h>]) -> Self {
+        Self { method: "", target: "", old: false, headers }
+    }
+
     /// The first header of that name (lower case), trimmed. One that is not UTF-8 counts as absent;
     /// what is to be kept is [`Head::text`].
     pub(crate) fn get(&self, name: &str) -> Option<&'h str> {

@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod chunks;
 pub(crate) mod encode;
+pub(crate) mod form;
 pub(crate) mod head;
 pub(crate) mod host;
 pub mod range;

@@ -22,11 +22,13 @@ mod list_objects;
 mod list_parts;
 mod methods;
 mod object_tagging;
+mod post_object;
 mod put_object;
 mod rename_object;
 mod supported;
 mod upload_part;
 mod upload_part_copy;
+mod visitor;
 
 pub use abort_multipart_upload::AbortMultipartUpload;
 pub use acl::Acl;
@@ -57,7 +59,9 @@ mod answer;
 mod route;
 
 pub(crate) use answer::write;
-pub(crate) use route::{Document, Route, route};
+pub(crate) use post_object::{PostObject, Posted, unfinished};
+pub(crate) use route::{Document, Route, Routed, route};
+pub(crate) use visitor::{Headers, Visitor};
 
 /// The only version of an object is the one called `null`.
 ///

@@ -10,16 +10,17 @@ use super::{
     ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
+use super::{PostObject, Visitor};
 use crate::auth::{self, Asked, OWNER, access_key};
 use crate::http::body::Promise;
+use crate::http::form::Form;
 use crate::http::head::{Framing, Head};
-use crate::http::host::origin_allowed;
 use crate::http::target::{Query, Target, decode};
 use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request};
 
 /// What to do with a request.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "it lives on the stack of one call")]
+#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub(crate) enum Route {
     /// Ask the store; a body, if there is one, means nothing.
     Call(Request),
@@ -27,8 +28,20 @@ pub(crate) enum Route {
     Upload(Request, Promise),
     /// Read the body, an XML document, then ask the store.
     Document(Document, Promise),
-    /// A CORS preflight for an allowed origin.
+    /// Read the fields of a form, then ask the store and stream its file to the sink.
+    Form(Box<(PostObject, Form)>),
+    /// Answer a CORS preflight.
     Preflight,
+}
+
+/// A route, and for whom.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    /// The web page of another origin that asks: it has to be let in before.
+    pub(crate) visitor: Option<Box<Visitor>>,
+    /// # Errors
+    /// The S3 answer: nothing is asked of the store then.
+    pub(crate) route: Result<Route, Error>,
 }
 
 /// An operation whose input is an XML document, with what its head said.
@@ -106,64 +119,87 @@ const SUBRESOURCES: [&str; 41] = [
 ];
 
 /// Finds the operation.
-///
-/// # Errors
-/// The S3 answer: nothing was asked of the store then.
-pub(crate) fn route(
-    head: &Head<'_>,
-    framing: Framing,
-    config: &Config,
-    now: Now,
-) -> Result<Route, Error> {
-    let target = match (head.method, head.target) {
-        ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
-        (_, target) => Target::parse(target)?,
-    };
-    let host = head.host()?;
-    let host = target.host.or(host);
-    let named = match host {
-        Some(host) => config.hosts.parse(host)?.bucket,
-        None => None,
-    };
-    if let Some(origin) = head.get("origin") {
-        if !origin_allowed(origin, host, &config.origins) {
-            return Err(Error::new(Code::AccessDenied)
-                .message("Web pages of this origin may not use this server."));
-        }
+pub(crate) fn route(head: &Head<'_>, framing: Framing, config: &Config, now: Now) -> Routed {
+    let visited = Place::of(head, config).and_then(|place| {
+        let bucket = place.bucket.as_deref().and_then(|name| BucketName::new(name).ok());
+        let visitor = Visitor::of(head, place.host, (bucket, place.key.is_some()), config)?;
+        Ok((visitor.map(Box::new), place))
+    });
+    match visited {
+        Ok((visitor, place)) => Routed { visitor, route: place.route(head, framing, config, now) },
+        Err(error) => Routed { visitor: None, route: Err(error) },
+    }
+}
+
+/// What a request is about.
+struct Place<'h> {
+    host: Option<&'h str>,
+    /// The bucket that the host names.
+    host_bucket: Option<&'h str>,
+    path: &'h str,
+    bucket: Option<String>,
+    /// Never empty.
+    key: Option<String>,
+    query: &'h str,
+}
+
+impl<'h> Place<'h> {
+    fn of(head: &Head<'h>, config: &Config) -> Result<Self, Error> {
+        let target = match (head.method, head.target) {
+            ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
+            (_, target) => Target::parse(target)?,
+        };
+        let host = target.host.or(head.host()?);
+        let host_bucket = match host {
+            Some(host) => config.hosts.parse(host)?.bucket,
+            None => None,
+        };
+        let (bucket, key) = split(target.path, host_bucket)?;
+        let (path, query) = (target.path, target.query);
+        Ok(Self { host, host_bucket, path, bucket, key, query })
+    }
+
+    fn route(
+        self,
+        head: &Head<'_>,
+        framing: Framing,
+        config: &Config,
+        now: Now,
+    ) -> Result<Route, Error> {
         if head.method == "OPTIONS" {
             return Ok(Route::Preflight);
         }
-    }
-    let (bucket, key) = split(target.path, named)?;
-    let query = Query::parse(target.query)?;
-    let write = !matches!(head.method, "GET" | "HEAD");
-    // Only where nothing else than the form can be meant may its signature be in the body.
-    let form = head.method == "POST"
-        && bucket.is_some()
-        && key.is_none()
-        && matches!(subresource(&query, write), Ok(None))
-        && head.get("content-type").is_some_and(is_form);
-    let asked = Asked { head, path: target.path, query: &query, bucket: named, form };
-    let verified = auth::check(&asked, config, now)?;
-    if write && config.read_only {
-        return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
-    }
-    let (limits, region) = (&config.limits, config.region.as_deref());
-    let request = Incoming { head, framing, query, limits, region };
-    request.check_owner(config)?;
-    request.check_copy_source()?;
-    let operation = subresource(&request.query, write)?;
-    let mut route = match (bucket, key) {
-        (None, _) => request.service(operation)?,
-        (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation)?,
-        (Some(bucket), Some(key)) => {
-            request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)?
+        let query = Query::parse(self.query)?;
+        let write = !matches!(head.method, "GET" | "HEAD");
+        let operation = subresource(&query, write);
+        // Only where nothing else than the form can be meant may its signature be in the body.
+        let place = (head.method, &self.bucket, &self.key, &operation);
+        let form = matches!(place, ("POST", Some(_), None, Ok(None)))
+            && head.get("content-type").is_some_and(is_form);
+        let (path, bucket) = (self.path, self.host_bucket);
+        let verified =
+            auth::check(&Asked { head, path, query: &query, bucket, form }, config, now)?;
+        if write && config.read_only {
+            return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
         }
-    };
-    if let Route::Upload(_, promise) | Route::Document(_, promise) = &mut route {
-        promise.chain = verified.chain;
+        let operation = operation?;
+        let (limits, region) = (&config.limits, config.region.as_deref());
+        let host = (self.host, bucket.is_some());
+        let request = Incoming { head, framing, query, limits, region, host };
+        request.check_owner(config)?;
+        request.check_copy_source()?;
+        let mut route = match (self.bucket, self.key) {
+            (None, _) => request.service(operation)?,
+            (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation)?,
+            (Some(bucket), Some(key)) => {
+                request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)?
+            }
+        };
+        if let Route::Upload(_, promise) | Route::Document(_, promise) = &mut route {
+            promise.chain = verified.chain;
+        }
+        Ok(route)
     }
-    Ok(route)
 }
 
 /// Whether it is the Content-Type of a form with a file.
@@ -188,9 +224,9 @@ fn split(path: &str, host_bucket: Option<&str>) -> Result<(Option<String>, Optio
 
 /// The one subresource of a query. In a write a parameter without a value that nobody knows counts
 /// as one too: it may be an operation of tomorrow.
-fn subresource(query: &Query, write: bool) -> Result<Option<&str>, Error> {
-    let known = query.iter().find(|(name, _)| SUBRESOURCES.contains(name));
-    if let Some((name, _)) = known {
+fn subresource(query: &Query, write: bool) -> Result<Option<&'static str>, Error> {
+    let known = |name| SUBRESOURCES.into_iter().find(|known| *known == name);
+    if let Some(name) = query.iter().find_map(|(name, _)| known(name)) {
         return Ok(Some(name));
     }
     let ignored = ["versionId", "partNumber", "x-id"];
@@ -207,6 +243,8 @@ struct Incoming<'r> {
     query: Query,
     limits: &'r Limits,
     region: Option<&'r str>,
+    /// As the client calls the server, and whether that names the bucket.
+    host: (Option<&'r str>, bool),
 }
 
 impl Incoming<'_> {
@@ -276,8 +314,10 @@ impl Incoming<'_> {
                 Some(kind) => self.configuration(method, bucket, kind),
                 None => Err(wrong_method(self.head, name, false)),
             },
-            ("POST", None) => Err(Error::new(Code::NotImplemented)
-                .message("Uploads by POST forms are not implemented.")),
+            ("POST", None) => {
+                let form = PostObject::parse(bucket, self.head, self.framing, self.host, limits)?;
+                Ok(Route::Form(Box::new(form)))
+            }
             _ => Err(not_allowed(self.head, BUCKET)),
         }
     }

@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    Acl, BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets,
-    ListObjects, ListedObject, ObjectAttributes, Page, PutObject,
+    Acl, BucketInfo, Buckets, Configuration, DeleteObjects, Deleted, Deletions, GetObject,
+    ListBuckets, ListObjects, ListedObject, ObjectAttributes, Page, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
@@ -21,11 +21,21 @@ use super::{MIDNIGHT, multipart};
 type Objects = BTreeMap<String, Object>;
 type All = BTreeMap<String, Objects>;
 
+/// The bucket that has CORS rules, and they.
+const RULED: &str = "bench";
+const RULES: &str = "<CORSConfiguration><CORSRule>\
+    <AllowedOrigin>https://*.app.example</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>\
+    <AllowedMethod>POST</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader>\
+    <AllowedHeader>content-type</AllowedHeader><ExposeHeader>ETag</ExposeHeader>\
+    <ExposeHeader>x-amz-meta-a</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule>\
+    <CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>\
+    </CORSConfiguration>";
+
 /// One object.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(super) info: ObjectInfo,
-    tags: TagSet,
+    pub(super) tags: TagSet,
     pub(super) bytes: Arc<[u8]>,
 }
 
@@ -103,6 +113,9 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::PutObject(r) => ("PutObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObject(r) => ("DeleteObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObjects(r) => ("DeleteObjects", r.bucket.as_str(), ""),
+        Request::GetBucketConfiguration(r) => {
+            return format!("GetBucketConfiguration {} {}", r.bucket, r.kind.name());
+        }
         other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
@@ -161,7 +174,11 @@ impl Store for Memory {
                 response
             }
             // Nothing is kept here.
-            Request::GetBucketConfiguration(r) => has(&r.bucket).and_then(|()| r.respond(None))?,
+            Request::GetBucketConfiguration(r) => {
+                has(&r.bucket)?;
+                let ruled = (r.bucket.as_str(), r.kind) == (RULED, Configuration::Cors);
+                r.respond(ruled.then(|| RULES.to_owned()))?
+            }
             Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| match r.document {
                 Some(_) => Response::PutBucketConfiguration,
                 None => Response::DeleteBucketConfiguration,

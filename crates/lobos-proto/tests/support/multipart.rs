@@ -227,5 +227,5 @@ pub(crate) fn object(key: &str) -> Option<Object> {
         parts: (!parts.is_empty()).then(|| Parts::new(parts)),
         tags: if key == "tagged" { 2 } else { 0 },
     };
-    Some(Object { info, bytes: bytes.into_bytes().into() })
+    Some(Object { info, tags: Default::default(), bytes: bytes.into_bytes().into() })
 }
