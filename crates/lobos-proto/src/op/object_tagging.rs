@@ -2,7 +2,8 @@
 
 use crate::http::encode::Answer;
 use crate::op::route::Document;
-use crate::{BucketName, Code, Error, Key, TagSet};
+use crate::s3::tags::OBJECT_TAGS;
+use crate::{BucketName, Error, Key, Request, TagSet};
 
 /// Asks for the tags of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +31,10 @@ impl PutObjectTagging {
     /// # Errors
     /// Those of [`TagSet`], when the document is read.
     pub(crate) fn parse(bucket: BucketName, key: Key) -> Result<Document, Error> {
-        let _ = (bucket, key);
-        Err(Error::new(Code::NotImplemented))
+        Ok(Document::new(move |document, _| {
+            let tags = TagSet::parse_document(document, OBJECT_TAGS)?;
+            Ok(Request::PutObjectTagging(Self { bucket, key, tags }))
+        }))
     }
 }
 

@@ -34,10 +34,9 @@ pub struct PutObject {
 
 /// Headers of a PUT that ask for what is not there yet; to store the object without would be a
 /// wrong success.
-const UNSUPPORTED: [&str; 8] = [
+const UNSUPPORTED: [&str; 7] = [
     "x-amz-copy-source",
     "x-amz-write-offset-bytes",
-    "x-amz-tagging",
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-object-lock-mode",
@@ -82,7 +81,8 @@ impl PutObject {
         let checksum = sent.or(promise.trailer);
         let verify = [promise.expected.md5, promise.expected.sha256];
         let verify = verify.iter().flatten().map(Digest::algorithm).collect();
-        let (tags, append) = (TagSet::default(), None);
+        let tags = TagSet::parse_header(head.get("x-amz-tagging").unwrap_or_default())?;
+        let append = None;
         let put = Self { bucket, key, metadata, tags, append, conditions, size, checksum, verify };
         Ok((put, promise))
     }

@@ -37,6 +37,7 @@ macro_rules! codes {
 codes! {
     AccessDenied 403 "Access Denied",
     BadDigest 400 "The Content-MD5 or checksum value that you specified did not match what the server received.",
+    BadRequest 400 "Bad Request",
     BucketAlreadyExists 409 "The requested bucket name is not available.",
     BucketAlreadyOwnedByYou 409 "The bucket that you tried to create already exists, and you own it.",
     BucketNotEmpty 409 "The bucket you tried to delete is not empty.",
@@ -53,6 +54,7 @@ codes! {
     InvalidRange 416 "The requested range is not satisfiable",
     InvalidRedirectLocation 400 "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
     InvalidRequest 400 "Invalid Request",
+    InvalidTag 400 "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.",
     InvalidURI 400 "The specified URI couldn't be parsed.",
     KeyTooLongError 400 "Your key is too long.",
     MalformedTrailerError 400 "The request contained trailing data that was not well-formed or did not conform to our published schema.",
