@@ -110,6 +110,9 @@ pub(crate) fn error(out: &mut Vec<u8>, context: &Context<'_>, error: &Error) {
     if matches!(error.code(), Code::SlowDown | Code::ServiceUnavailable) {
         answer.header("Retry-After", 1);
     }
+    if let Some(methods) = extra.and_then(|e| e.allow) {
+        answer.header("Allow", methods);
+    }
     if let Some(size) = extra.and_then(|e| e.size) {
         answer.header("Content-Range", format_args!("bytes */{size}"));
     }
@@ -121,21 +124,8 @@ pub(crate) fn error(out: &mut Vec<u8>, context: &Context<'_>, error: &Error) {
     xml.open("Error");
     xml.text("Code", error.code().as_str());
     xml.text("Message", error.sentence());
-    if let Some(extra) = extra {
-        let named = [
-            ("BucketName", extra.bucket.as_deref()),
-            ("Key", extra.key.as_deref()),
-            ("Condition", extra.condition),
-            ("RangeRequested", extra.range.as_deref()),
-        ];
-        for (name, value) in named {
-            if let Some(value) = value {
-                xml.text(name, value);
-            }
-        }
-        if let Some(size) = extra.size {
-            xml.display("ActualObjectSize", size);
-        }
+    for (name, value) in extra.into_iter().flat_map(|e| &e.elements) {
+        xml.text(name, value);
     }
     xml.text("Resource", context.resource);
     xml.display("RequestId", format_args!("{:016X}", context.request_id));

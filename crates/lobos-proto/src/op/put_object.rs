@@ -56,14 +56,7 @@ impl PutObject {
         framing: Framing,
         limits: &Limits,
     ) -> Result<(Self, Promise), Error> {
-        if let Some(name) = UNSUPPORTED.iter().find(|name| head.has(name)) {
-            return Err(Error::new(Code::NotImplemented)
-                .message(format!("The header {name} is not implemented.")));
-        }
-        if head.get("x-amz-server-side-encryption").is_some_and(|v| v != "AES256") {
-            return Err(Error::new(Code::NotImplemented)
-                .message("The only server-side encryption accepted is AES256."));
-        }
+        check_supported(head)?;
         let promise = promise(head)?;
         let size = match framing {
             Framing::None => return Err(Error::new(Code::MissingContentLength)),
@@ -86,6 +79,22 @@ impl PutObject {
         let put = Self { bucket, key, metadata, tags, append, conditions, size, checksum, verify };
         Ok((put, promise))
     }
+}
+
+/// Whether a new object with these headers is what they ask for.
+///
+/// # Errors
+/// `NotImplemented`.
+pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
+    if let Some(name) = UNSUPPORTED.iter().find(|name| head.has(name)) {
+        return Err(Error::new(Code::NotImplemented)
+            .message(format!("The header {name} is not implemented.")));
+    }
+    if head.get("x-amz-server-side-encryption").is_some_and(|v| v != "AES256") {
+        return Err(Error::new(Code::NotImplemented)
+            .message("The only server-side encryption accepted is AES256."));
+    }
+    Ok(())
 }
 
 /// What any request with a body says of it.

@@ -89,15 +89,14 @@ pub struct Error {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extra {
     pub(crate) message: Option<Cow<'static, str>>,
-    pub(crate) bucket: Option<String>,
-    pub(crate) key: Option<String>,
-    /// Of the object that did not fit the condition or range.
+    /// Elements of the XML besides code and message, in their order.
+    pub(crate) elements: Vec<(&'static str, String)>,
+    /// Of the object that a range does not fit.
     pub(crate) size: Option<u64>,
-    pub(crate) range: Option<String>,
     pub(crate) etag: Option<ETag>,
     pub(crate) modified: Option<Timestamp>,
-    /// The condition that failed (`<Condition>`).
-    pub(crate) condition: Option<&'static str>,
+    /// The methods that are allowed (`Allow`).
+    pub(crate) allow: Option<&'static str>,
     /// For the log only: what the disk said.
     pub(crate) cause: Option<String>,
 }
@@ -119,25 +118,46 @@ impl Error {
         self.with(|e| e.message = Some(message.into()))
     }
 
+    /// An element of the XML besides code and message, such as `ArgumentName`. One of that name
+    /// that is there already is replaced.
+    #[must_use]
+    pub fn element(self, name: &'static str, value: impl Into<String>) -> Self {
+        self.with(|e| match e.elements.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, old)) => *old = value.into(),
+            None => e.elements.push((name, value.into())),
+        })
+    }
+
     /// The bucket it is about (`<BucketName>`).
     #[must_use]
     pub fn bucket(self, bucket: &str) -> Self {
-        self.with(|e| e.bucket = Some(bucket.into()))
+        self.element("BucketName", bucket)
     }
 
     /// The key it is about (`<Key>`).
     #[must_use]
     pub fn key(self, key: &str) -> Self {
-        self.with(|e| e.key = Some(key.into()))
+        self.element("Key", key)
+    }
+
+    /// The name and value of the header or parameter that is wrong (`<ArgumentName>`,
+    /// `<ArgumentValue>`).
+    #[must_use]
+    pub fn argument(self, name: &str, value: &str) -> Self {
+        self.element("ArgumentName", name).element("ArgumentValue", value)
     }
 
     /// The size of the object that a range did not fit, and that range.
     #[must_use]
     pub fn size(self, size: u64, range: &str) -> Self {
-        self.with(|e| {
-            e.size = Some(size);
-            e.range = Some(range.into());
-        })
+        let this = self.element("RangeRequested", range);
+        this.element("ActualObjectSize", size.to_string()).with(|e| e.size = Some(size))
+    }
+
+    /// The methods that the resource has, separated by commas (`Allow`).
+    #[must_use]
+    pub fn allow(self, methods: &'static str) -> Self {
+        self.with(|e| e.allow = Some(methods))
     }
 
     /// The object as it is: a 304 carries these.
@@ -152,7 +172,7 @@ impl Error {
     /// The name of the header whose condition failed.
     #[must_use]
     pub fn condition(self, header: &'static str) -> Self {
-        self.with(|e| e.condition = Some(header))
+        self.element("Condition", header)
     }
 
     /// What the disk said: goes to the log, never to the client.
