@@ -348,7 +348,7 @@ fn slot(said: &mut Metadata, tag: u8) -> Option<&mut Option<String>> {
 }
 
 /// The numbers are on disk: they never change.
-fn number(algorithm: Algorithm) -> u8 {
+pub(crate) fn number(algorithm: Algorithm) -> u8 {
     match algorithm {
         Algorithm::Crc32 => 1,
         Algorithm::Crc32c => 2,
@@ -363,7 +363,7 @@ fn number(algorithm: Algorithm) -> u8 {
     }
 }
 
-fn algorithm_of(wanted: u8) -> Option<Algorithm> {
+pub(crate) fn algorithm_of(wanted: u8) -> Option<Algorithm> {
     Algorithm::ALL.into_iter().find(|a| number(*a) == wanted)
 }
 

@@ -1,7 +1,9 @@
 //! Making an upload visible: as a new file, in the place of an old one, or aside.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::MutexGuard;
 
+use lobos_proto::s3::condition::WriteConditions;
 use lobos_proto::{Code, Error, Key};
 use rustix::fs::{AtFlags, FileType, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, statat};
 use rustix::io::Errno;
@@ -11,7 +13,7 @@ use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::sidecar::{self, Owner};
 use crate::temp::Temp;
-use crate::{aside, clock, error, folder, object};
+use crate::{aside, clock, error, folder, locks, object};
 
 /// How often others may change the folders on the way in the middle of it.
 pub(crate) const TRIES: usize = 32;
@@ -49,6 +51,39 @@ impl From<Errno> for Obstacle {
             e => Self::Failed(error::write(e)),
         }
     }
+}
+
+/// The right to change a key, alone.
+pub(crate) struct Turn<'b> {
+    _threads: MutexGuard<'b, ()>,
+    _processes: Option<OwnedFd>,
+}
+
+/// Waits for the turn to change a key, and then holds the conditions against what is there.
+pub(crate) fn turn<'b>(
+    bucket: &'b Bucket,
+    key: &Key,
+    conditions: &WriteConditions,
+) -> Result<Turn<'b>, Error> {
+    let _threads = bucket.shared().locks.lock(bucket, key.as_str());
+    let _processes = match conditions.matches {
+        Some(_) => {
+            let alone = locks::between_processes(bucket, key.as_str());
+            Some(alone.map_err(|e| bucket.failed(e))?)
+        }
+        None => None,
+    };
+    check(bucket, key, conditions)?;
+    Ok(Turn { _threads, _processes })
+}
+
+/// Holds the conditions against what is there now.
+pub(crate) fn check(bucket: &Bucket, key: &Key, conditions: &WriteConditions) -> Result<(), Error> {
+    if conditions.is_empty() {
+        return Ok(());
+    }
+    let current = object::find(bucket, key)?.map(|object| object.info.etag);
+    conditions.check(current.as_ref()).map_err(|e| e.key(key.as_str()))
 }
 
 /// Gives the file its time and its metadata, and the disk if that is wanted.

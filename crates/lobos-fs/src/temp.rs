@@ -26,6 +26,20 @@ pub(crate) struct Temp {
 struct Name {
     folder: Holder,
     name: String,
+    kept: Option<Kept>,
+}
+
+/// It stays where it is until it gets its name.
+#[derive(Clone, Copy)]
+struct Kept {
+    /// It is taken to be on a mount of its own.
+    elsewhere: bool,
+}
+
+impl Name {
+    fn check_mount(&self) -> Result<(), Errno> {
+        if self.kept.is_some_and(|kept| kept.elsewhere) { Err(Errno::XDEV) } else { Ok(()) }
+    }
 }
 
 enum Holder {
@@ -44,7 +58,7 @@ impl AsFd for Holder {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        if let Some(name) = &self.name {
+        if let Some(name) = self.name.as_ref().filter(|name| name.kept.is_none()) {
             let _ = unlinkat(&name.folder, &name.name, AtFlags::empty());
         }
     }
@@ -94,7 +108,14 @@ impl Temp {
         let name = format!("{TEMP}{}", bucket.shared().scratches.unique());
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
         let fd = openat(&folder, &name, flags, Mode::from_raw_mode(0o666))?;
-        Ok(Self { file: File::from(fd), name: Some(Name { folder, name }) })
+        Ok(Self { file: File::from(fd), name: Some(Name { folder, name, kept: None }) })
+    }
+
+    /// The file `name` in `folder`, which stays there until it gets its name.
+    pub(crate) fn kept(bucket: &Bucket, file: OwnedFd, folder: OwnedFd, name: String) -> Self {
+        let kept = Some(Kept { elsewhere: bucket.shared().quirks.no_scratch });
+        let name = Name { folder: Holder::Beside(folder), name, kept };
+        Self { file: File::from(file), name: Some(name) }
     }
 
     /// The file.
@@ -121,6 +142,7 @@ impl Temp {
     /// on another mount.
     pub(crate) fn land(&mut self, folder: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
         let Some(old) = &self.name else { return link(&self.file, folder, name) };
+        old.check_mount()?;
         let flags = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(&old.folder, &old.name, folder, name, flags) {
             // A file system, or a kernel, that cannot.
@@ -156,6 +178,7 @@ impl Temp {
             self.name = Some(self.name_for_rename(bucket, folder)?);
         }
         let Some(old) = &self.name else { return Err(Errno::NOENT) };
+        old.check_mount()?;
         renameat(&old.folder, &old.name, folder, name)?;
         self.name = None;
         Ok(())
@@ -170,7 +193,10 @@ impl Temp {
             }
             let scratch = bucket.scratch()?;
             match link(&self.file, scratch.as_fd(), &name) {
-                Ok(()) => return Ok(Name { folder: Holder::Scratch(scratch), name }),
+                Ok(()) => {
+                    let folder = Holder::Scratch(scratch);
+                    return Ok(Name { folder, name, kept: None });
+                }
                 // Somebody has removed `.lobos`.
                 Err(Errno::NOENT) => bucket.shared().scratches.forget_dead(),
                 Err(Errno::XDEV) => break,
@@ -179,7 +205,7 @@ impl Temp {
         }
         link(&self.file, folder, &name)?;
         let folder = Holder::Beside(rustix::io::fcntl_dupfd_cloexec(folder, 0)?);
-        Ok(Name { folder, name })
+        Ok(Name { folder, name, kept: None })
     }
 }
 
