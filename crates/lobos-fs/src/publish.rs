@@ -122,6 +122,26 @@ pub(crate) fn publish(
     absent: bool,
     mut sealed: Sealed,
 ) -> Result<Stamp, Error> {
+    let done = try_publish(bucket, key, absent, &mut sealed);
+    if done.is_err() && !sealed.temp.has_landed() {
+        forget(bucket, key, &sealed);
+    }
+    done
+}
+
+/// Nothing comes of it: neither does of its metadata.
+pub(crate) fn forget(bucket: &Bucket, key: &Key, sealed: &Sealed) {
+    let owner = Owner { inode: sealed.stamp.inode, name: key::split(key.as_str()).1 };
+    // What cannot be removed is waste that stays.
+    let _ = sidecar::forget(bucket, owner);
+}
+
+fn try_publish(
+    bucket: &Bucket,
+    key: &Key,
+    absent: bool,
+    sealed: &mut Sealed,
+) -> Result<Stamp, Error> {
     let mut target = Target::of(key.as_str());
     for _ in 0..TRIES {
         match target.try_land(bucket, key, absent, &mut sealed.temp) {
@@ -139,7 +159,9 @@ pub(crate) fn publish(
             Err(Obstacle::Displaced) => target = target.displaced(key.as_str())?,
             Err(Obstacle::OtherMount(folder)) => {
                 let copy = sealed.temp.copy_to(bucket, folder.as_fd()).map_err(from_io)?;
-                sealed = seal(bucket, key, copy, sealed.meta)?;
+                let copy = seal(bucket, key, copy, sealed.meta.clone())?;
+                forget(bucket, key, sealed);
+                *sealed = copy;
             }
             Err(Obstacle::Failed(error)) => return Err(error),
         }

@@ -83,7 +83,9 @@ impl Sink for Upload {
         // Before the lock, since it may wait for the disk.
         let sealed = self.temp.take().map(|temp| seal(temp, meta.clone())).transpose()?;
 
-        let _turn = publish::turn(bucket, &key, &put.conditions)?;
+        let _turn = publish::turn(bucket, &key, &put.conditions).inspect_err(|_| {
+            sealed.iter().for_each(|sealed| publish::forget(bucket, &key, sealed));
+        })?;
         let stamp = match sealed {
             Some(sealed) => publish::publish(bucket, &key, put.conditions.absent, sealed)?,
             None => match put_folder(bucket, key.as_str(), &mut meta)? {

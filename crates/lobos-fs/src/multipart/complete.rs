@@ -10,8 +10,7 @@ use super::join::{self, Failed};
 use super::{Folder, Opened, UploadId, checksum, no_such_upload};
 use crate::bucket::Bucket;
 use crate::meta::Meta;
-use crate::sidecar::{self, Owner};
-use crate::{error, key, object, publish, warn};
+use crate::{error, object, publish, warn};
 
 /// How often parts may be replaced while they are joined.
 const TRIES: usize = 8;
@@ -106,16 +105,13 @@ fn publish(
     let temp = join::join(bucket, folder, key, choice)?;
     let (etag, checksums) = (meta.etag, meta.checksums.clone());
     let sealed = publish::seal(bucket, key, temp, meta).map_err(Failed::By)?;
-    let (size, inode) = (sealed.stamp.size, sealed.stamp.inode);
+    let (size, conditions) = (sealed.stamp.size, &request.conditions);
     let land = || {
-        let _turn = publish::turn(bucket, key, &request.conditions)?;
-        publish::publish(bucket, key, request.conditions.absent, sealed)
+        let _turn = publish::turn(bucket, key, conditions)
+            .inspect_err(|_| publish::forget(bucket, key, &sealed))?;
+        publish::publish(bucket, key, conditions.absent, sealed)
     };
-    let stamp = land().map_err(|e| {
-        let owner = Owner { inode, name: key::split(key.as_str()).1 };
-        let _ = sidecar::forget(bucket, owner);
-        Failed::By(e)
-    })?;
+    let stamp = land().map_err(Failed::By)?;
     let etag = etag.filter(|_| bucket.has_md5()).unwrap_or_else(|| stamp.etag());
     Ok(Stored { etag, size, checksums })
 }

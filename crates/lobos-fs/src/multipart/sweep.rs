@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use lobos_proto::BucketName;
 use rustix::fs::{AtFlags, Dir, FlockOperation, Stat, flock, fstat, statat};
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::{FOLDER, FOLDER_FLAGS, Folder, UploadId, head};
 use crate::bucket::Bucket;
-use crate::warn;
+use crate::meta::Stamp;
+use crate::{clock, warn};
 
 /// How often a bucket is looked through.
 const PERIOD: Duration = Duration::from_secs(3600);
@@ -79,7 +79,5 @@ fn is_stale(bucket: &Bucket, folder: &Folder) -> Result<bool, Errno> {
 
 /// Since the last change; none if the clock was set back.
 fn age(stat: &Stat) -> Duration {
-    let now = clock_gettime(ClockId::Realtime).tv_sec;
-    let secs = now.saturating_sub(i64::try_from(stat.st_mtime).unwrap_or(i64::MAX));
-    Duration::from_secs(u64::try_from(secs).unwrap_or(0))
+    Duration::from_nanos(clock::next().saturating_sub(Stamp::of(stat).mtime))
 }
