@@ -200,7 +200,7 @@ fn object_lock(server: &Server) {
     let later = "2099-01-01T00:00:00Z";
     for headers in [&[(mode, "COMPLIANCE"), (date, later)][..], &[(hold, "ON")]] {
         let refused = put(headers).error(400, "InvalidRequest");
-        assert_eq!(refused.one("Message"), "Bucket is missing Object Lock Configuration");
+        assert_eq!(refused.one("Message"), "Bucket is missing ObjectLockConfiguration");
     }
     for half in [(mode, "GOVERNANCE"), (date, later)] {
         put(&[half]).error(400, "InvalidArgument");

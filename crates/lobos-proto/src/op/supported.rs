@@ -104,7 +104,7 @@ fn check_lock(head: &Head<'_>) -> Result<(), Error> {
             )
             .argument(name, ""),
         None => {
-            Error::new(Code::InvalidRequest).message("Bucket is missing Object Lock Configuration")
+            Error::new(Code::InvalidRequest).message("Bucket is missing ObjectLockConfiguration")
         }
     })
 }
