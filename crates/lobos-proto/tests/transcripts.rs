@@ -87,6 +87,7 @@ transcripts![
     put_object_checksums,
     put_object_conditions,
     put_object_md5,
+    put_object_presigned,
     put_object_refused,
     put_object_sha256,
     read_only,
