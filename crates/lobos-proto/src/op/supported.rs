@@ -42,19 +42,14 @@ pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
     if head.filled("x-amz-write-offset-bytes").is_some() {
         return Err(not_implemented("x-amz-write-offset-bytes", ""));
     }
-    if let Some(class) = head.filled("x-amz-storage-class") {
-        if !STORAGE_CLASSES.contains(&class) {
-            return Err(
-                Error::new(Code::InvalidStorageClass).element("StorageClassRequested", class)
-            );
-        }
+    let class = head.filled("x-amz-storage-class").filter(|c| !STORAGE_CLASSES.contains(c));
+    if let Some(class) = class {
+        return Err(Error::new(Code::InvalidStorageClass).element("StorageClassRequested", class));
     }
     // Others than the owner have no rights here whatever the ACL says, as in every bucket of S3
     // whose owner does not ask for ACLs; tools send one with each PUT (s3cmd, django-storages).
-    if let Some(acl) = head.filled("x-amz-acl") {
-        if !CANNED_ACLS.contains(&acl) {
-            return Err(Error::new(Code::InvalidArgument).argument("x-amz-acl", acl));
-        }
+    if let Some(acl) = head.filled("x-amz-acl").filter(|acl| !CANNED_ACLS.contains(acl)) {
+        return Err(Error::new(Code::InvalidArgument).argument("x-amz-acl", acl));
     }
     check_encryption(head)?;
     check_lock(head)
