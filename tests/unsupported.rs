@@ -27,15 +27,7 @@ on_every_runtime![
 ];
 
 /// Parameters that make another operation of a request for an object, and are not served.
-const OBJECT: &[&str] = &[
-    "annotation",
-    "encryption",
-    "legal-hold",
-    "restore",
-    "retention",
-    "select&select-type=2",
-    "torrent",
-];
+const OBJECT: &[&str] = &["annotation", "encryption", "select&select-type=2", "torrent"];
 
 /// Parameters that make another operation of a request for a bucket, served or not.
 const BUCKET: &[&str] = &[

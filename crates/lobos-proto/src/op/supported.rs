@@ -21,17 +21,6 @@ const STORAGE_CLASSES: [&str; 13] = [
     "FSX_ONTAP",
 ];
 
-/// The names that x-amz-acl can have.
-const CANNED_ACLS: [&str; 7] = [
-    "private",
-    "public-read",
-    "public-read-write",
-    "authenticated-read",
-    "aws-exec-read",
-    "bucket-owner-read",
-    "bucket-owner-full-control",
-];
-
 /// Whether a new object can be what these headers ask for; to store it without would be a wrong
 /// success.
 ///
@@ -48,9 +37,7 @@ pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
     }
     // Others than the owner have no rights here whatever the ACL says, as in every bucket of S3
     // whose owner does not ask for ACLs; tools send one with each PUT (s3cmd, django-storages).
-    if let Some(acl) = head.filled("x-amz-acl").filter(|acl| !CANNED_ACLS.contains(acl)) {
-        return Err(Error::new(Code::InvalidArgument).argument("x-amz-acl", acl));
-    }
+    super::acl::check_names(head)?;
     check_encryption(head)?;
     check_lock(head)
 }
