@@ -5,10 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
+use clap::builder::{FalseyValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use lobos_fs::{Durability, EtagMode};
 use lobos_proto::BucketName;
+
+use crate::credentials::{self, Secret};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +18,7 @@ Examples:
   lobos -d photos -d raw=/mnt/camera    two buckets: photos and raw
   lobos --root /srv/s3                  each folder in /srv/s3 is a bucket
 
-Then, with any credentials:
+Then, with any credentials, since none were set:
   aws --endpoint-url http://127.0.0.1:8080 s3 ls s3://photos
   curl http://127.0.0.1:8080/photos/cat.jpg
 
@@ -74,16 +76,11 @@ pub(crate) struct Flags {
     #[arg(short, long, help_heading = "Network", env = "LOBOS_PORT", hide_env = true)]
     pub(crate) port: Option<u16>,
 
-    /// Listen on this address; others need --no-auth
+    /// Listen on this address; others need access keys or --no-auth
     #[arg(long, help_heading = "Network", env = "LOBOS_LISTEN", hide_env = true)]
     #[arg(value_name = "ADDR", value_parser = address)]
     #[arg(default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub(crate) listen: IpAddr,
-
-    /// Let everyone who can reach the address read and write
-    #[arg(long, help_heading = "Network", env = "LOBOS_NO_AUTH", hide_env = true)]
-    #[arg(value_parser = FalseyValueParser::new())]
-    pub(crate) no_auth: bool,
 
     /// Answer to this name, too, and to BUCKET.NAME; * is any; repeatable
     #[arg(long, help_heading = "Network", env = "LOBOS_HOST", hide_env = true)]
@@ -94,6 +91,31 @@ pub(crate) struct Flags {
     #[arg(long, help_heading = "Network", env = "LOBOS_CORS_ORIGIN", hide_env = true)]
     #[arg(value_name = "ORIGIN", value_parser = origin, value_delimiter = ',')]
     pub(crate) cors_origin: Vec<String>,
+
+    /// Take only requests that are signed with this key and --secret-key
+    #[arg(long, help_heading = "Access", env = "LOBOS_ACCESS_KEY", hide_env = true)]
+    #[arg(value_name = "KEY")]
+    pub(crate) access_key: Option<String>,
+
+    /// Its secret; better in LOBOS_SECRET_KEY, which nobody else sees
+    #[arg(long, help_heading = "Access", env = "LOBOS_SECRET_KEY", hide_env = true)]
+    #[arg(value_name = "SECRET", value_parser = StringValueParser::new().map(Secret::from))]
+    pub(crate) secret_key: Option<Secret>,
+
+    /// More keys, from a file with lines ACCESS:SECRET
+    #[arg(long, help_heading = "Access", env = "LOBOS_CREDENTIALS", hide_env = true)]
+    #[arg(value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+
+    /// The region that signatures must name, or any
+    #[arg(long, help_heading = "Access", env = "LOBOS_REGION", hide_env = true)]
+    #[arg(value_name = "NAME|any", value_parser = region, default_value = "us-east-1")]
+    pub(crate) region: String,
+
+    /// Let everyone who can reach the address read and write
+    #[arg(long, help_heading = "Access", env = "LOBOS_NO_AUTH", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) no_auth: bool,
 
     /// Run on this runtime
     #[arg(long, help_heading = "Threads", env = "LOBOS_RUNTIME", hide_env = true)]
@@ -152,11 +174,15 @@ impl Flags {
         if self.dir.is_empty() && self.root.is_none() {
             return Err("no folder to serve; for example: lobos --dir photos".into());
         }
-        if !self.listen.to_canonical().is_loopback() && !self.no_auth {
+        let keys = credentials::wanted(self);
+        if keys && self.no_auth {
+            return Err("--no-auth and access keys exclude each other".into());
+        }
+        if !self.listen.to_canonical().is_loopback() && !self.no_auth && !keys {
             let address = self.listen;
             return Err(format!(
-                "on {address} everyone in the network could read and change these folders, and \
-                 access keys come later; add --no-auth if that is meant"
+                "on {address} everyone in the network could read and change these folders; set \
+                 LOBOS_ACCESS_KEY and LOBOS_SECRET_KEY, or add --no-auth if that is meant"
             ));
         }
         Ok(())
@@ -285,6 +311,15 @@ fn number(value: &str) -> Result<(u64, String), String> {
     let (digits, unit) = value.split_at(end);
     let number = digits.parse().map_err(|_| "not a number".to_owned())?;
     Ok((number, unit.trim().to_ascii_lowercase()))
+}
+
+/// The name of a region as it stands in signatures.
+fn region(value: &str) -> Result<String, String> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    if !value.is_empty() && value.bytes().all(legal) {
+        return Ok(value.to_owned());
+    }
+    Err("a name such as us-east-1 is needed, or any".into())
 }
 
 /// A name as it stands in a Host header, without the port.

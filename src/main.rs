@@ -2,6 +2,7 @@
 
 mod buckets;
 mod cli;
+mod credentials;
 mod report;
 
 use std::io::ErrorKind;
@@ -35,11 +36,12 @@ fn main() -> ExitCode {
 fn run(flags: Flags) -> Result<(), String> {
     flags.check()?;
     let layout = buckets::layout(&flags)?;
+    let config = config(&flags)?;
     let store = FsStore::open(layout.clone(), options(&flags)).map_err(|e| e.to_string())?;
     let listener = listen(&flags)?;
     let addresses = listener.addresses().to_vec();
 
-    let mut server = Server::new(listener, Arc::new(config(&flags)), Arc::new(store));
+    let mut server = Server::new(listener, Arc::new(config), Arc::new(store));
     server.threads = flags.threads();
     server.pin = flags.pin_threads_to_cpus;
     server.max_connections = max_connections(raise_file_limit());
@@ -64,16 +66,18 @@ fn options(flags: &Flags) -> Options {
     }
 }
 
-fn config(flags: &Flags) -> Config {
+fn config(flags: &Flags) -> Result<Config, String> {
     // Only so that request ids of two runs differ.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Config {
+    Ok(Config {
         hosts: Hosts { names: flags.host.clone() },
         origins: flags.cors_origin.clone(),
+        credentials: credentials::all(flags)?,
+        region: Some(flags.region.clone()).filter(|name| name != "any"),
         read_only: flags.read_only,
         connections: AtomicU64::new(since.as_secs() << 24 | u64::from(since.subsec_micros())),
         ..Config::default()
-    }
+    })
 }
 
 fn listen(flags: &Flags) -> Result<Listener, String> {

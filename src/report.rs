@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use lobos_fs::Layout;
 
 use crate::cli::Flags;
+use crate::credentials;
 
 /// One line on stderr.
 pub(crate) fn failure(line: &str) {
@@ -42,6 +43,9 @@ fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
     row("etag", &name_of(flags.etag));
     row("durability", &name_of(flags.durability));
     row("access", access(flags));
+    if credentials::wanted(flags) {
+        row("region", &flags.region);
+    }
     if flags.follow_symlinks {
         row("symlinks", "followed out of the buckets");
     }
@@ -61,6 +65,13 @@ fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
 }
 
 fn access(flags: &Flags) -> &'static str {
+    if credentials::wanted(flags) {
+        return if flags.read_only {
+            "whoever has a key reads"
+        } else {
+            "whoever has a key reads and writes"
+        };
+    }
     let local = flags.listen.to_canonical().is_loopback();
     match (local, flags.read_only) {
         (true, false) => "this machine reads and writes, with any credentials",
@@ -108,5 +119,15 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!said(&[]).contains("no effect"));
+    }
+
+    #[test]
+    fn says_who_may() {
+        // With keys it says so, and the region that they are for, but never a secret.
+        let keys = ["--access-key", "A", "--secret-key", "hidden", "--region", "eu-west-1"];
+        let text = said(&keys);
+        assert!(text.contains("whoever has a key reads and writes\n"), "{text}");
+        assert!(text.contains("eu-west-1") && !text.contains("hidden"), "{text}");
+        assert!(said(&["--listen", "::", "--no-auth"]).contains("everyone who reaches"));
     }
 }

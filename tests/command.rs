@@ -261,6 +261,9 @@ fn errors_at_start() {
         (&["-d", "a/photos", "-d", "b/photos"], "would both be the bucket 'photos'"),
         (&["-d", ".hidden"], "has no name for a bucket"),
         (&["-d", "a", "--listen", "0.0.0.0"], "--no-auth"),
+        (&["-d", "a", "--access-key", "A"], "--access-key and --secret-key go together"),
+        (&["-d", "a", "--credentials", "none"], "cannot read none: "),
+        (&["-d", "a", "--credentials", "file"], "line 1 of file is not ACCESS:SECRET"),
     ] {
         let error = failure(&run(lobos().current_dir(home.path()).args(args)));
         assert!(error.starts_with("lobos: ") && error.contains(words), "{args:?}: {error}");

@@ -107,8 +107,24 @@ fn listen() {
         assert!(error.contains("--no-auth"), "{error}");
         assert_eq!(with(&["--listen", open, "--no-auth"]).check(), Ok(()));
     }
+    let keys = ["--access-key", "A", "--secret-key", "S"];
+    assert_eq!(with(&[&["--listen", "::"], &keys[..]].concat()).check(), Ok(()));
+    assert_eq!(with(&["--listen", "::", "--credentials", "file"]).check(), Ok(()));
+    assert!(with(&["--listen", "::", "--access-key", ""]).check().is_err());
     refused(&["--listen", "example.org"]);
     refused(&["--listen", "127.0.0.1:80"]);
+}
+
+#[test]
+fn access() {
+    // Keys and --no-auth exclude each other; a region is a word, us-east-1 unless given.
+    let error = with(&["--no-auth", "--access-key", "A", "--secret-key", "S"]).check();
+    assert!(error.unwrap_err().contains("exclude each other"));
+    assert_eq!(with(&[]).region, "us-east-1");
+    assert_eq!(with(&["--region", "any"]).region, "any");
+    for bad in ["", "us east", "us/east"] {
+        refused(&["--region", bad]);
+    }
 }
 
 #[test]

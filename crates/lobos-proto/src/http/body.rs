@@ -4,6 +4,7 @@ use lobos_digest::{Algorithm, Digest};
 
 use super::chunks::{Chunks, Flavour, Window};
 use super::head::Framing;
+use crate::auth::Chain;
 use crate::{Code, Error, Expected, Limits};
 
 /// The body of one request while it arrives.
@@ -26,7 +27,7 @@ enum Outer {
 }
 
 /// What the head says of the body.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Promise {
     /// The body is aws-chunked inside its HTTP framing.
     pub(crate) aws: bool,
@@ -36,6 +37,8 @@ pub(crate) struct Promise {
     pub(crate) expected: Expected,
     /// The checksum that a trailer will bring (x-amz-trailer).
     pub(crate) trailer: Option<Algorithm>,
+    /// What the signatures of its chunks are verified with.
+    pub(crate) chain: Option<Box<Chain>>,
 }
 
 /// What the next input is.
@@ -51,7 +54,7 @@ pub(crate) enum Piece<'i> {
 
 impl Body {
     /// A body of at most `limit` bytes after decoding.
-    pub(crate) fn new(framing: Framing, promise: Promise, limit: u64) -> Self {
+    pub(crate) fn new(framing: Framing, mut promise: Promise, limit: u64) -> Self {
         let outer = match framing {
             Framing::None => Outer::Length(0),
             Framing::Length(length) => Outer::Length(length),
@@ -59,7 +62,7 @@ impl Body {
         };
         // The CRT says aws-chunked on requests that have no body at all.
         let empty = matches!(outer, Outer::Length(0));
-        let inner = (promise.aws && !empty).then(|| Chunks::new(Flavour::Aws));
+        let inner = (promise.aws && !empty).then(|| Chunks::signed(promise.chain.take()));
         Self { outer, inner, promise, decoded: 0, limit, ended: false }
     }
 
@@ -80,8 +83,8 @@ impl Body {
     /// Takes the next piece from `input`: the bytes consumed, and what it is.
     ///
     /// # Errors
-    /// `InvalidRequest`, `IncompleteBody`, `EntityTooLarge`, `MalformedTrailerError`. The body
-    /// cannot be read any further then.
+    /// `InvalidRequest`, `IncompleteBody`, `EntityTooLarge`, `MalformedTrailerError`,
+    /// `SignatureDoesNotMatch`. The body cannot be read any further then.
     pub(crate) fn next<'i>(
         &mut self,
         input: &'i [u8],
@@ -104,17 +107,14 @@ impl Body {
                 Some(inner) => match inner.window(outer, limits)? {
                     (used, Window::Need) => (used, 0),
                     (used, Window::Data(count)) => {
-                        inner.advance(count);
+                        inner.advance(&outer[used..used + count]);
                         (used, count)
                     }
-                    (0, Window::End) => {
-                        return Err(Error::new(Code::IncompleteBody)
-                            .message("The body goes on after its last chunk."));
-                    }
+                    (0, Window::End) => return Err(self.goes_on()),
                     (used, Window::End) => (used, 0),
                 },
             };
-            self.outer.advance(framing + count);
+            self.outer.advance(&outer[..framing + count]);
             let start = at + framing;
             at = start + count;
             if count > 0 {
@@ -122,6 +122,16 @@ impl Body {
                 return Ok((at, Piece::Data(&input[start..at])));
             }
         }
+    }
+
+    /// The last `count` bytes of the piece that came last are to come again.
+    ///
+    /// # Panics
+    /// If the body is aws-chunked.
+    pub(crate) fn put_back(&mut self, count: usize) {
+        assert!(self.inner.is_none(), "only what has one framing goes back");
+        self.decoded -= count as u64;
+        self.outer.put_back(count as u64);
     }
 
     /// Takes pieces and drops them; for a body that nobody wants, so nothing in it is checked but
@@ -142,7 +152,7 @@ impl Body {
                     return Ok((at, true));
                 }
                 Window::Data(count) => {
-                    self.outer.advance(count);
+                    self.outer.advance(&input[at..at + count]);
                     at += count;
                 }
             }
@@ -168,9 +178,20 @@ impl Body {
         }
         if let Some(algorithm) = announced {
             let value = inner.trailer(algorithm.header()).ok_or_else(malformed)?;
-            expected.checksum = Some(checksum(algorithm, value)?);
+            expected.checksum = Some(checksum(algorithm, value, "trailing header")?);
         }
         Ok(expected)
+    }
+
+    /// There is more behind the last chunk: what should have been the trailer, if that is missing.
+    fn goes_on(&self) -> Error {
+        let (inner, announced) = (self.inner.as_ref(), self.promise.trailer);
+        match announced.zip(inner) {
+            Some((algorithm, inner)) if inner.trailer(algorithm.header()).is_none() => {
+                Error::new(Code::MalformedTrailerError)
+            }
+            _ => terminated(),
+        }
     }
 
     fn expect(&self) -> u64 {
@@ -186,17 +207,21 @@ impl Body {
             return Err(Error::new(Code::IncompleteBody));
         }
         if self.decoded > self.limit {
-            return Err(Error::new(Code::EntityTooLarge));
+            return Err(
+                Error::new(Code::EntityTooLarge).element("MaxSizeAllowed", self.limit.to_string())
+            );
         }
         Ok(())
     }
 
     fn check_end(&self) -> Result<(), Error> {
-        let whole = self.inner.as_ref().is_none_or(Chunks::may_end);
-        if !whole || self.promise.decoded.is_some_and(|declared| declared != self.decoded) {
+        if !self.inner.as_ref().is_none_or(Chunks::may_end) {
+            return Err(terminated());
+        }
+        if self.promise.decoded.is_some_and(|declared| declared != self.decoded) {
             return Err(Error::new(Code::IncompleteBody));
         }
-        Ok(())
+        self.inner.as_ref().map_or(Ok(()), Chunks::finish)
     }
 }
 
@@ -213,21 +238,33 @@ impl Outer {
         }
     }
 
-    fn advance(&mut self, count: usize) {
+    fn advance(&mut self, data: &[u8]) {
         match self {
-            Self::Length(left) => *left -= count as u64,
-            Self::Chunks(chunks) => chunks.advance(count),
+            Self::Length(left) => *left -= data.len() as u64,
+            Self::Chunks(chunks) => chunks.advance(data),
+        }
+    }
+
+    fn put_back(&mut self, count: u64) {
+        match self {
+            Self::Length(left) => *left += count,
+            Self::Chunks(chunks) => chunks.put_back(count),
         }
     }
 }
 
-/// The base64 of a checksum in a header or trailer.
+/// What S3 says of an aws-chunked body that is not one.
+pub(super) fn terminated() -> Error {
+    Error::new(Code::IncompleteBody).message("The request body terminated unexpectedly")
+}
+
+/// The base64 of a checksum in a `place`: `header` or `trailing header`.
 ///
 /// # Errors
 /// `InvalidRequest`, as S3 has it.
-pub(crate) fn checksum(algorithm: Algorithm, value: &str) -> Result<Digest, Error> {
+pub(crate) fn checksum(algorithm: Algorithm, value: &str, place: &str) -> Result<Digest, Error> {
     Digest::from_base64(algorithm, value).ok_or_else(|| {
-        let message = format!("Value for {} header is invalid.", algorithm.header());
+        let message = format!("Value for {} {place} is invalid.", algorithm.header());
         Error::new(Code::InvalidRequest).message(message)
     })
 }

@@ -3,6 +3,7 @@
 //! It never holds data: it says how many bytes at the front are framing and how many behind them
 //! are data. Two of them nest, the outer one's data being the inner one's input.
 
+use crate::auth::Chain;
 use crate::{Code, Error, Limits};
 
 /// Whose chunks.
@@ -34,6 +35,8 @@ pub(crate) struct Chunks {
     line: Vec<u8>,
     trailers: Vec<(String, String)>,
     trailer_bytes: usize,
+    /// Verifies the signatures of the chunks, if they are to be verified.
+    chain: Option<Box<Chain>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +51,18 @@ enum State {
 impl Chunks {
     pub(crate) fn new(flavour: Flavour) -> Self {
         let (line, trailers) = (Vec::new(), Vec::new());
-        Self { flavour, state: State::Size, line, trailers, trailer_bytes: 0 }
+        Self { flavour, state: State::Size, line, trailers, trailer_bytes: 0, chain: None }
+    }
+
+    /// Chunks whose signatures are verified, unless there is no chain.
+    pub(crate) fn signed(chain: Option<Box<Chain>>) -> Self {
+        Self { chain, ..Self::new(Flavour::Aws) }
     }
 
     /// Reads framing at the front of `input`: how many bytes it took, and what follows them.
     ///
     /// # Errors
-    /// `InvalidRequest` for anything that is not a chunk.
+    /// `InvalidRequest` for anything that is not a chunk, `SignatureDoesNotMatch`.
     pub(crate) fn window(
         &mut self,
         input: &[u8],
@@ -64,7 +72,10 @@ impl Chunks {
         loop {
             match self.state {
                 State::End => return Ok((at, Window::End)),
-                State::Data(0) => self.state = State::DataEnd,
+                State::Data(0) => {
+                    self.end_of_chunk()?;
+                    self.state = State::DataEnd;
+                }
                 State::Data(left) => {
                     let here = usize::try_from(left).unwrap_or(usize::MAX).min(input.len() - at);
                     let window = if here == 0 { Window::Need } else { Window::Data(here) };
@@ -83,13 +94,28 @@ impl Chunks {
         }
     }
 
-    /// `count` bytes of the window were taken.
-    pub(crate) fn advance(&mut self, count: usize) {
+    /// These bytes, the first of the window, were taken.
+    pub(crate) fn advance(&mut self, data: &[u8]) {
+        let count = data.len();
+        if let Some(chain) = &mut self.chain {
+            chain.update(data);
+        }
         let State::Data(left) = &mut self.state else {
             assert!(count == 0, "no data is open");
             return;
         };
         *left = left.checked_sub(count as u64).expect("more than the window was taken");
+    }
+
+    /// `count` bytes of those that were taken last are to come again.
+    ///
+    /// # Panics
+    /// If anything but data came since.
+    pub(crate) fn put_back(&mut self, count: u64) {
+        match &mut self.state {
+            State::Data(left) => *left += count,
+            _ => assert!(count == 0, "no data is open"),
+        }
     }
 
     /// Bytes of the chunk that is open.
@@ -104,6 +130,18 @@ impl Chunks {
     /// end of aws-chunked.
     pub(crate) fn may_end(&self) -> bool {
         self.state == State::End || (self.state == State::Trailer && self.line.is_empty())
+    }
+
+    /// Verifies the trailers, when all have come.
+    ///
+    /// # Errors
+    /// `SignatureDoesNotMatch`.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        self.chain.as_ref().map_or(Ok(()), |chain| chain.trailers(&self.trailers))
+    }
+
+    fn end_of_chunk(&mut self) -> Result<(), Error> {
+        self.chain.as_mut().map_or(Ok(()), |chain| chain.end())
     }
 
     /// The value of a trailer (lower-case name).
@@ -152,11 +190,19 @@ impl Chunks {
 
     fn end_of_line(&mut self, limits: &Limits) -> Result<(), Error> {
         self.state = match self.state {
-            State::Size => match size(&self.line) {
-                Some(0) => State::Trailer,
-                Some(size) => State::Data(size),
-                None => return Err(self.refused("The size of a chunk is malformed.")),
-            },
+            State::Size => {
+                let size = size(&self.line)
+                    .ok_or_else(|| self.refused("The size of a chunk is malformed."))?;
+                if let Some(chain) = &mut self.chain {
+                    chain.begin(&self.line)?;
+                }
+                if size == 0 {
+                    self.end_of_chunk()?;
+                    State::Trailer
+                } else {
+                    State::Data(size)
+                }
+            }
             State::DataEnd if self.line.is_empty() => State::Size,
             State::DataEnd => return Err(self.refused("A chunk is longer than its size.")),
             State::Trailer if self.line.is_empty() => State::End,
@@ -199,13 +245,12 @@ fn trailer(line: &[u8]) -> Option<(String, String)> {
 }
 
 impl Chunks {
-    /// S3 has one word for whatever is wrong with aws-chunked.
+    /// S3 has one sentence for whatever is wrong with aws-chunked.
     fn refused(&self, why: &'static str) -> Error {
-        let code = match self.flavour {
-            Flavour::Http => Code::InvalidRequest,
-            Flavour::Aws => Code::IncompleteBody,
-        };
-        Error::new(code).message(why)
+        match self.flavour {
+            Flavour::Http => Error::new(Code::InvalidRequest).message(why),
+            Flavour::Aws => super::body::terminated(),
+        }
     }
 }
 
@@ -228,7 +273,7 @@ mod tests {
             match window {
                 Window::Data(count) => {
                     data.extend_from_slice(&input[at..at + count]);
-                    chunks.advance(count);
+                    chunks.advance(&input[at..at + count]);
                     at += count;
                 }
                 Window::End => return Ok((data, chunks, at)),

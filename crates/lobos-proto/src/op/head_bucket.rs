@@ -11,6 +11,6 @@ pub struct HeadBucket {
 }
 
 pub(crate) fn write(mut answer: Answer<'_>) {
-    answer.header("x-amz-bucket-region", "us-east-1");
+    answer.header("x-amz-bucket-region", answer.region());
     answer.empty();
 }
