@@ -283,6 +283,15 @@ fn address(value: &str) -> Result<IpAddr, String> {
     bare.parse().map_err(|_| "not an IP address".into())
 }
 
+/// The name of a region as it stands in signatures.
+fn region(value: &str) -> Result<String, String> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    if !value.is_empty() && value.bytes().all(legal) {
+        return Ok(value.to_owned());
+    }
+    Err("a name such as us-east-1 is needed, or any".into())
+}
+
 /// A number, and perhaps what it counts: `5MiB`, `5M` and `5242880` are the same.
 fn bytes(value: &str) -> Result<u64, String> {
     let units = [("", 1), ("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)];
@@ -311,15 +320,6 @@ fn number(value: &str) -> Result<(u64, String), String> {
     let (digits, unit) = value.split_at(end);
     let number = digits.parse().map_err(|_| "not a number".to_owned())?;
     Ok((number, unit.trim().to_ascii_lowercase()))
-}
-
-/// The name of a region as it stands in signatures.
-fn region(value: &str) -> Result<String, String> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-    if !value.is_empty() && value.bytes().all(legal) {
-        return Ok(value.to_owned());
-    }
-    Err("a name such as us-east-1 is needed, or any".into())
 }
 
 /// A name as it stands in a Host header, without the port.

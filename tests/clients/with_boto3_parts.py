@@ -276,7 +276,6 @@ def settings(place):
         s3.get_bucket_notification_configuration,
         s3.get_bucket_request_payment,
         s3.get_bucket_accelerate_configuration,
-        s3.get_bucket_ownership_controls,
         s3.head_bucket,
     ):
         folder.same(call.__name__, call(**bucket)["ResponseMetadata"]["HTTPStatusCode"], 200)
@@ -285,6 +284,10 @@ def settings(place):
     s3.put_bucket_cors(**bucket, CORSConfiguration={"CORSRules": [rule]})
     folder.same("CORS", s3.get_bucket_cors(**bucket)["CORSRules"], [rule])
     s3.delete_bucket_cors(**bucket)
+    owned = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.put_bucket_ownership_controls(**bucket, OwnershipControls=owned)
+    found = s3.get_bucket_ownership_controls(**bucket)["OwnershipControls"]
+    folder.same("ownership", found, owned)
     folder.same("no CORS", code(s3.get_bucket_cors, **bucket), "NoSuchCORSConfiguration")
     acl = s3.get_object_acl(**at("new/source"))
     folder.same("acl", [g["Permission"] for g in acl["Grants"]], ["FULL_CONTROL"])

@@ -9,13 +9,14 @@ use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Stor
 use crate::bucket::{Bucket, Shared};
 use crate::list::Lister;
 use crate::locks::Locks;
+use crate::multipart;
 use crate::object::{self, Object};
 use crate::options::{Durability, Layout, OpenError, Options, Quirks};
 use crate::roots::{Roots, Sure};
 use crate::scratch::Scratches;
 use crate::seen::Seen;
 use crate::upload::Upload;
-use crate::{configuration, delete, multipart, tagging};
+use crate::{configuration, delete, tagging};
 
 /// Buckets that are directories, objects that are plain files.
 pub struct FsStore {
@@ -81,6 +82,14 @@ impl FsStore {
         Ok(Response::DeleteObjects(Deletions { results, quiet: request.quiet }))
     }
 
+    /// Whether what an ACL is about is there.
+    fn check(&self, acl: &Acl) -> Result<(), Error> {
+        match &acl.key {
+            Some(key) => self.find(&acl.bucket, key).map(drop),
+            None => self.now(&acl.bucket).map(drop),
+        }
+    }
+
     fn upload_part(&self, request: &UploadPart) -> Result<Outcome, Error> {
         let bucket = self.roots.bucket(&request.bucket, Sure::Now)?;
         Ok(Outcome::Receive(multipart::upload(bucket, request)?))
@@ -130,14 +139,6 @@ impl FsStore {
         Ok(bucket)
     }
 
-    /// Whether what an ACL is about is there.
-    fn check(&self, acl: &Acl) -> Result<(), Error> {
-        match &acl.key {
-            Some(key) => self.find(&acl.bucket, key).map(drop),
-            None => self.now(&acl.bucket).map(drop),
-        }
-    }
-
     fn now(&self, name: &BucketName) -> Result<Bucket, Error> {
         self.roots.bucket(name, Sure::Now)
     }
@@ -179,44 +180,16 @@ impl Store for FsStore {
                 self.now(&request.bucket)?;
                 Response::GetBucketLocation
             }
-            Request::GetBucketConfiguration(request) => {
-                let kept = configuration::read(&self.now(&request.bucket)?, request.kind)?;
-                request.respond(kept)?
+            Request::GetBucketConfiguration(get) => {
+                configuration::get(&self.now(&get.bucket)?, &get)?
             }
-            Request::PutBucketConfiguration(request) => {
-                let bucket = self.now(&request.bucket)?;
-                match request.document {
-                    Some(document) => {
-                        configuration::write(&bucket, request.kind, &document)?;
-                        Response::PutBucketConfiguration
-                    }
-                    None => {
-                        configuration::remove(&bucket, request.kind)?;
-                        Response::DeleteBucketConfiguration
-                    }
-                }
+            Request::PutBucketConfiguration(put) => {
+                configuration::put(&self.now(&put.bucket)?, &put)?
             }
-            Request::GetAcl(request) => {
-                self.check(&request)?;
-                Response::GetAcl
-            }
-            Request::PutAcl(request) => {
-                self.check(&request)?;
-                Response::PutAcl
-            }
-            Request::GetObjectTagging(request) => {
-                let bucket = self.now(&request.bucket)?;
-                Response::GetObjectTagging(tagging::read(&bucket, &request.key)?)
-            }
-            Request::PutObjectTagging(request) => {
-                let bucket = self.now(&request.bucket)?;
-                let response = match request.tags {
-                    Some(_) => Response::PutObjectTagging,
-                    None => Response::DeleteObjectTagging,
-                };
-                tagging::write(&bucket, &request.key, &request.tags.unwrap_or_default())?;
-                response
-            }
+            Request::GetAcl(acl) => self.check(&acl).map(|()| Response::GetAcl)?,
+            Request::PutAcl(acl) => self.check(&acl).map(|()| Response::PutAcl)?,
+            Request::GetObjectTagging(get) => tagging::get(&self.now(&get.bucket)?, &get)?,
+            Request::PutObjectTagging(put) => tagging::put(&self.now(&put.bucket)?, put)?,
             Request::GetObjectAttributes(request) => {
                 let info = self.find(&request.bucket, &request.key)?.info;
                 Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
