@@ -126,44 +126,16 @@ impl Store for FsStore {
                 self.now(&request.bucket)?;
                 Response::GetBucketLocation
             }
-            Request::GetBucketConfiguration(request) => {
-                let kept = configuration::read(&self.now(&request.bucket)?, request.kind)?;
-                request.respond(kept)?
+            Request::GetBucketConfiguration(get) => {
+                configuration::get(&self.now(&get.bucket)?, &get)?
             }
-            Request::PutBucketConfiguration(request) => {
-                let bucket = self.now(&request.bucket)?;
-                match request.document {
-                    Some(document) => {
-                        configuration::write(&bucket, request.kind, &document)?;
-                        Response::PutBucketConfiguration
-                    }
-                    None => {
-                        configuration::remove(&bucket, request.kind)?;
-                        Response::DeleteBucketConfiguration
-                    }
-                }
+            Request::PutBucketConfiguration(put) => {
+                configuration::put(&self.now(&put.bucket)?, &put)?
             }
-            Request::GetAcl(request) => {
-                self.check(&request)?;
-                Response::GetAcl
-            }
-            Request::PutAcl(request) => {
-                self.check(&request)?;
-                Response::PutAcl
-            }
-            Request::GetObjectTagging(request) => {
-                let bucket = self.now(&request.bucket)?;
-                Response::GetObjectTagging(tagging::read(&bucket, &request.key)?)
-            }
-            Request::PutObjectTagging(request) => {
-                let bucket = self.now(&request.bucket)?;
-                let response = match request.tags {
-                    Some(_) => Response::PutObjectTagging,
-                    None => Response::DeleteObjectTagging,
-                };
-                tagging::write(&bucket, &request.key, &request.tags.unwrap_or_default())?;
-                response
-            }
+            Request::GetAcl(acl) => self.check(&acl).map(|()| Response::GetAcl)?,
+            Request::PutAcl(acl) => self.check(&acl).map(|()| Response::PutAcl)?,
+            Request::GetObjectTagging(get) => tagging::get(&self.now(&get.bucket)?, &get)?,
+            Request::PutObjectTagging(put) => tagging::put(&self.now(&put.bucket)?, put)?,
             Request::GetObjectAttributes(request) => {
                 let info = self.find(&request.bucket, &request.key)?.info;
                 Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))

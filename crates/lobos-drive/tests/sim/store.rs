@@ -241,6 +241,7 @@ impl Store for Model {
                 Ok(Outcome::Done(Response::ListObjects(Box::new(state.page(list)))))
             }
             Request::HeadBucket(_) => Ok(Outcome::Done(Response::HeadBucket)),
+            Request::GetBucketConfiguration(get) => get.respond(None).map(Outcome::Done),
             _ => Err(Error::new(Code::NotImplemented)),
         }
     }

@@ -192,7 +192,7 @@ fn checksums(head: &Head<'_>, expected: &mut Expected) -> Result<Option<Algorith
 }
 
 /// The algorithm that a header names.
-fn algorithm(head: &Head<'_>, header: &str) -> Result<Option<Algorithm>, Error> {
+pub(super) fn algorithm(head: &Head<'_>, header: &str) -> Result<Option<Algorithm>, Error> {
     let Some(name) = head.filled(header) else { return Ok(None) };
     match Algorithm::from_name(name) {
         Some(algorithm) => Ok(Some(algorithm)),

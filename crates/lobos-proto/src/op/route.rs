@@ -415,6 +415,7 @@ impl Incoming<'_> {
                 let complete = CompleteMultipartUpload::parse(bucket, key, head, query)?;
                 Ok(Route::Document(complete, plain_promise(head)?))
             }
+            ("PUT", true) if !query.has("partNumber") => Err(not_allowed(head, UPLOAD)),
             ("PUT", true) if head.has("x-amz-copy-source") => {
                 let copy = UploadPartCopy::parse(bucket, key, head, query)?;
                 call(Request::UploadPartCopy(Box::new(copy)))

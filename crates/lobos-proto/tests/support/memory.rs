@@ -8,8 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    Acl, BucketInfo, Buckets, Configuration, DeleteObjects, Deleted, Deletions, GetObject,
-    ListBuckets, ListObjects, ListedObject, ObjectAttributes, Page, PutObject,
+    Acl, BucketInfo, Buckets, Configuration, DeleteObjects, Deleted, Deletions,
+    GetBucketConfiguration, GetObject, ListBuckets, ListObjects, ListedObject, ObjectAttributes,
+    Page, PutBucketConfiguration, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
@@ -145,16 +146,7 @@ impl Store for Memory {
             Request::ListBuckets(list) => Response::ListBuckets(list_buckets(&all, list)),
             Request::CreateBucket(r) => create(&mut all, r.bucket)?,
             Request::HeadBucket(r) => has(&r.bucket).map(|()| Response::HeadBucket)?,
-            Request::DeleteBucket(r) => match all.get(r.bucket.as_str()) {
-                None => return Err(no_bucket(&r.bucket)),
-                Some(objects) if !objects.is_empty() => {
-                    return Err(Error::new(Code::BucketNotEmpty).bucket(r.bucket.as_str()));
-                }
-                Some(_) => {
-                    all.remove(r.bucket.as_str());
-                    Response::DeleteBucket
-                }
-            },
+            Request::DeleteBucket(r) => delete_bucket(&mut all, &r.bucket)?,
             Request::GetBucketLocation(r) => {
                 has(&r.bucket).map(|()| Response::GetBucketLocation)?
             }
@@ -163,26 +155,12 @@ impl Store for Memory {
             Request::GetObjectTagging(r) => {
                 Response::GetObjectTagging(object(&mut all, &r.bucket, &r.key)?.tags.clone())
             }
-            Request::PutObjectTagging(r) => {
-                let object = object(&mut all, &r.bucket, &r.key)?;
-                let response = match r.tags {
-                    Some(_) => Response::PutObjectTagging,
-                    None => Response::DeleteObjectTagging,
-                };
-                object.tags = r.tags.unwrap_or_default();
-                object.info.tags = object.tags.pairs().len();
-                response
-            }
+            Request::PutObjectTagging(r) => tag(object(&mut all, &r.bucket, &r.key)?, r.tags),
             // Nothing is kept here.
             Request::GetBucketConfiguration(r) => {
-                has(&r.bucket)?;
-                let ruled = (r.bucket.as_str(), r.kind) == (RULED, Configuration::Cors);
-                r.respond(ruled.then(|| RULES.to_owned()))?
+                has(&r.bucket).and_then(|()| configuration(&r))?
             }
-            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| match r.document {
-                Some(_) => Response::PutBucketConfiguration,
-                None => Response::DeleteBucketConfiguration,
-            })?,
+            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| configured(&r))?,
             Request::ListObjects(r) => {
                 let objects = all.get(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::ListObjects(Box::new(page(objects, r)))
@@ -241,6 +219,31 @@ fn create(all: &mut All, bucket: BucketName) -> Result<Response, Error> {
     Ok(Response::CreateBucket { bucket })
 }
 
+fn configuration(get: &GetBucketConfiguration) -> Result<Response, Error> {
+    let ruled = (get.bucket.as_str(), get.kind) == (RULED, Configuration::Cors);
+    get.respond(ruled.then(|| RULES.to_owned()))
+}
+
+fn configured(put: &PutBucketConfiguration) -> Response {
+    match put.document {
+        Some(_) => Response::PutBucketConfiguration,
+        None => Response::DeleteBucketConfiguration,
+    }
+}
+
+fn delete_bucket(all: &mut All, bucket: &BucketName) -> Result<Response, Error> {
+    match all.get(bucket.as_str()) {
+        None => Err(no_bucket(bucket)),
+        Some(objects) if !objects.is_empty() => {
+            Err(Error::new(Code::BucketNotEmpty).bucket(bucket.as_str()))
+        }
+        Some(_) => {
+            all.remove(bucket.as_str());
+            Ok(Response::DeleteBucket)
+        }
+    }
+}
+
 fn find(all: &All, get: &GetObject) -> Result<Object, Error> {
     let objects = all.get(get.bucket.as_str()).ok_or_else(|| no_bucket(&get.bucket))?;
     get_object(objects, &get.key)
@@ -254,6 +257,16 @@ fn get_object(objects: &Objects, key: &Key) -> Result<Object, Error> {
 fn object<'a>(all: &'a mut All, bucket: &BucketName, key: &Key) -> Result<&'a mut Object, Error> {
     let objects = all.get_mut(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
     objects.get_mut(key.as_str()).ok_or_else(|| no_key(key))
+}
+
+fn tag(object: &mut Object, tags: Option<TagSet>) -> Response {
+    let response = match tags {
+        Some(_) => Response::PutObjectTagging,
+        None => Response::DeleteObjectTagging,
+    };
+    object.tags = tags.unwrap_or_default();
+    object.info.tags = object.tags.pairs().len();
+    response
 }
 
 /// The bucket, and the object if it is about one.
