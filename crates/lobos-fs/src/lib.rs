@@ -6,6 +6,7 @@
 
 mod aside;
 mod bucket;
+mod bytes;
 mod clock;
 mod configuration;
 mod delete;
@@ -17,6 +18,7 @@ mod list;
 mod locks;
 mod meta;
 mod mime;
+mod multipart;
 mod object;
 mod options;
 mod publish;

@@ -50,11 +50,17 @@ pub(crate) fn between_processes(bucket: &Bucket, key: &str) -> Result<OwnedFd, E
     let number = key::hash(key.as_bytes()) % FILES;
     bucket.make_ours(FOLDER)?;
     let file = bucket.open_ours(&format!("{FOLDER}/{number:02}"), OFlags::RDWR | OFlags::CREATE)?;
+    exclusively(&file)?;
+    Ok(file)
+}
+
+/// Waits for the lock of an open file. It ends when the file is closed, also by a process that
+/// dies. A file system without locks is taken as it is.
+pub(crate) fn exclusively(file: &OwnedFd) -> Result<(), Errno> {
     loop {
-        match flock(&file, FlockOperation::LockExclusive) {
+        match flock(file, FlockOperation::LockExclusive) {
             Err(Errno::INTR) => {}
-            // The file system has no locks.
-            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(file),
+            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(()),
             Err(e) => return Err(e),
         }
     }

@@ -22,6 +22,8 @@ use crate::{aside, error, folder, mime, warn};
 pub(crate) struct Object {
     pub(crate) info: ObjectInfo,
     pub(crate) source: Box<dyn Source>,
+    /// The multipart upload that its bytes came by.
+    pub(crate) upload: Option<String>,
 }
 
 struct FileSource(File);
@@ -135,8 +137,10 @@ fn with_info(bucket: &Bucket, file: File, stamp: &Stamp, key: &str) -> Result<Ob
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
     let meta = sidecar::read(bucket, file.as_fd(), owner)?.filter(|m| is_of(m, key));
     let etag = etag(bucket, meta.as_ref(), stamp);
-    let info = info(meta.unwrap_or_default(), stamp, etag, key);
-    Ok(Object { info, source: Box::new(FileSource(file)) })
+    let mut meta = meta.unwrap_or_default();
+    let upload = meta.upload.take().filter(|_| meta.stamp.as_ref() == Some(stamp));
+    let info = info(meta, stamp, etag, key);
+    Ok(Object { info, source: Box::new(FileSource(file)), upload })
 }
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.
@@ -163,7 +167,7 @@ fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
 
 /// The object that a marked folder is.
 pub(crate) fn of_folder(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> Object {
-    Object { info: info(meta, stamp, etag, key), source: Box::new(Empty) }
+    Object { info: info(meta, stamp, etag, key), source: Box::new(Empty), upload: None }
 }
 
 /// The tag of the regular file `name` in `folder`, as HeadObject would give it. `stat` needs the

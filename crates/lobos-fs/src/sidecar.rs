@@ -23,8 +23,11 @@ const FOLDER: &str = ".lobos/meta";
 /// Most attributes are much smaller, and ext4 has no room for more.
 const USUAL: usize = 4096;
 
-/// Linux' limit of an attribute, and ours for a file in `.lobos/meta`.
+/// Linux' limit of an attribute.
 const LARGEST: usize = 64 * 1024;
+
+/// The limit of a file in `.lobos/meta`: 10,000 parts with the longest checksum fit.
+const LARGEST_BESIDE: usize = 1 << 20;
 
 /// Whose metadata it is.
 #[derive(Clone, Copy)]
@@ -180,7 +183,8 @@ fn file_name(owner: Owner<'_>) -> String {
 fn read_beside(bucket: &Bucket, owner: Owner<'_>) -> Option<Meta> {
     let path = format!("{FOLDER}/{}", file_name(owner));
     let fd = bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
-    let mut bytes = vec![0; LARGEST];
+    let size = usize::try_from(fstat(&fd).ok()?.st_size).ok()?;
+    let mut bytes = vec![0; size.min(LARGEST_BESIDE)];
     let mut filled = 0;
     while filled < bytes.len() {
         match rustix::io::read(&fd, bytes.get_mut(filled..)?) {
@@ -194,7 +198,7 @@ fn read_beside(bucket: &Bucket, owner: Owner<'_>) -> Option<Meta> {
 }
 
 fn write_beside(bucket: &Bucket, owner: Owner<'_>, bytes: &[u8]) -> Result<(), Errno> {
-    if bytes.len() > LARGEST {
+    if bytes.len() > LARGEST_BESIDE {
         return Err(Errno::TOOBIG);
     }
     let folder = bucket.make_ours(FOLDER)?;

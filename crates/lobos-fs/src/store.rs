@@ -1,13 +1,15 @@
 //! The store: one arm per operation.
 
 use lobos_proto::op::{
-    Acl, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
+    Acl, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject, UploadPart,
+    UploadPartCopy,
 };
 use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
 
 use crate::bucket::{Bucket, Shared};
 use crate::list::Lister;
 use crate::locks::Locks;
+use crate::multipart;
 use crate::object::{self, Object};
 use crate::options::{Durability, Layout, OpenError, Options, Quirks};
 use crate::roots::{Roots, Sure};
@@ -20,6 +22,7 @@ use crate::{configuration, delete, tagging};
 pub struct FsStore {
     roots: Roots,
     lister: Lister,
+    sweeps: multipart::Sweeps,
     durable: bool,
 }
 
@@ -42,7 +45,8 @@ impl FsStore {
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
         let shared = Shared { options, quirks, locks, seen, scratches };
         let durable = options.durability == Durability::Disk;
-        Ok(Self { roots: Roots::open(layout, shared)?, lister: Lister::default(), durable })
+        let (lister, sweeps) = (Lister::default(), multipart::Sweeps::default());
+        Ok(Self { roots: Roots::open(layout, shared)?, lister, sweeps, durable })
     }
 
     /// The object, and the bucket that it is in. A bucket whose folder was replaced a moment ago
@@ -86,6 +90,55 @@ impl FsStore {
         }
     }
 
+    fn upload_part(&self, request: &UploadPart) -> Result<Outcome, Error> {
+        let bucket = self.roots.bucket(&request.bucket, Sure::Now)?;
+        Ok(Outcome::Receive(multipart::upload(bucket, request)?))
+    }
+
+    fn upload_part_copy(&self, request: &UploadPartCopy) -> Result<Response, Error> {
+        let bucket = self.now(&request.bucket)?;
+        let source = self.find(&request.source.bucket, &request.source.key)?;
+        Ok(Response::UploadPartCopy(multipart::copy(bucket, request, &source)?))
+    }
+
+    /// What is asked of multipart uploads, besides their parts.
+    fn multipart(&self, request: Request) -> Result<Response, Error> {
+        Ok(match request {
+            Request::CreateMultipartUpload(request) => {
+                let bucket = self.swept(&request.bucket)?;
+                let created = multipart::create(&bucket, *request)?;
+                Response::CreateMultipartUpload(Box::new(created))
+            }
+            Request::UploadPartCopy(request) => self.upload_part_copy(&request)?,
+            Request::CompleteMultipartUpload(request) => {
+                let bucket = self.now(&request.bucket)?;
+                let completed = multipart::complete(&bucket, *request)?;
+                Response::CompleteMultipartUpload(Box::new(completed))
+            }
+            Request::AbortMultipartUpload(request) => {
+                multipart::abort(&self.now(&request.bucket)?, &request)?;
+                Response::AbortMultipartUpload
+            }
+            Request::ListParts(request) => {
+                let bucket = self.now(&request.bucket)?;
+                Response::ListParts(Box::new(multipart::parts(&bucket, request)?))
+            }
+            Request::ListMultipartUploads(request) => {
+                let bucket = self.swept(&request.bucket)?;
+                let page = multipart::uploads(&bucket, request)?;
+                Response::ListMultipartUploads(Box::new(page))
+            }
+            _ => return Err(Error::new(Code::NotImplemented)),
+        })
+    }
+
+    /// The bucket for work on multipart uploads, without those that are stale.
+    fn swept(&self, name: &BucketName) -> Result<Bucket, Error> {
+        let bucket = self.now(name)?;
+        self.sweeps.run(&bucket);
+        Ok(bucket)
+    }
+
     fn now(&self, name: &BucketName) -> Result<Bucket, Error> {
         self.roots.bucket(name, Sure::Now)
     }
@@ -96,6 +149,7 @@ impl Store for FsStore {
         let response = match request {
             Request::GetObject(get) => return self.get(get),
             Request::PutObject(put) => return self.put(put),
+            Request::UploadPart(request) => return self.upload_part(&request),
             Request::HeadObject(head) => {
                 let object = self.find(&head.0.bucket, &head.0.key)?;
                 Response::HeadObject(Box::new(head.respond(object.info)?))
@@ -140,15 +194,15 @@ impl Store for FsStore {
                 let info = self.find(&request.bucket, &request.key)?.info;
                 Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
             }
-            Request::CopyObject(_)
-            | Request::RenameObject(_)
-            | Request::CreateMultipartUpload(_)
-            | Request::UploadPart(_)
+            Request::CreateMultipartUpload(_)
             | Request::UploadPartCopy(_)
             | Request::CompleteMultipartUpload(_)
             | Request::AbortMultipartUpload(_)
             | Request::ListParts(_)
-            | Request::ListMultipartUploads(_) => return Err(Error::new(Code::NotImplemented)),
+            | Request::ListMultipartUploads(_) => self.multipart(request)?,
+            Request::CopyObject(_) | Request::RenameObject(_) => {
+                return Err(Error::new(Code::NotImplemented));
+            }
         };
         Ok(Outcome::Done(response))
     }
@@ -167,10 +221,12 @@ impl Store for FsStore {
             | Request::ListParts(_)
             | Request::ListMultipartUploads(_)
             | Request::PutBucketConfiguration(_) => true,
-            Request::DeleteObject(_)
-            | Request::RenameObject(_)
-            | Request::PutObjectTagging(_)
-            | Request::CreateMultipartUpload(_) => self.durable,
+            Request::DeleteObject(_) | Request::RenameObject(_) | Request::PutObjectTagging(_) => {
+                self.durable
+            }
+            Request::CreateMultipartUpload(request) => {
+                self.durable || self.sweeps.is_due(&request.bucket)
+            }
             Request::HeadBucket(_)
             | Request::GetBucketLocation(_)
             | Request::HeadObject(_)

@@ -10,7 +10,7 @@ use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::temp::Temp;
-use crate::{aside, error, folder, locks, mime, object, publish};
+use crate::{aside, error, folder, mime, publish};
 
 /// The sink of a PutObject.
 pub(crate) struct Upload {
@@ -27,9 +27,7 @@ impl Upload {
     /// Accepts the upload, or not: what can be known beforehand is known before the client sends
     /// its bytes.
     pub(crate) fn begin(bucket: Bucket, mut put: Box<PutObject>) -> Result<Self, Error> {
-        if !put.conditions.is_empty() {
-            check(&bucket, &put)?;
-        }
+        publish::check(&bucket, &put.key, &put.conditions)?;
         let temp = match key::place(put.key.as_str()) {
             Place::File(path) => Some(key::split(path).0),
             Place::Folder(_) if put.size.unwrap_or(0) == 0 => None,
@@ -46,10 +44,7 @@ impl Upload {
     }
 
     fn meta(&self, digests: &Digests) -> Meta {
-        let mut said = self.put.metadata.clone();
-        if said.content_type.as_deref() == Some(mime::guess(self.put.key.as_str())) {
-            said.content_type = None;
-        }
+        let said = mime::unless_guessed(&self.put.metadata, self.put.key.as_str());
         let md5 = if self.bucket.has_md5() { digests.get(Algorithm::Md5) } else { None };
         let checksum = self.put.checksum.and_then(|a| digests.get(a));
         let checksums = checksum.into_iter().map(Checksum::full).collect();
@@ -90,16 +85,9 @@ impl Sink for Upload {
         // Before the lock, since it may wait for the disk.
         let sealed = self.temp.take().map(|temp| seal(temp, meta.clone())).transpose()?;
 
-        let _locked = bucket.shared().locks.lock(bucket, key.as_str());
-        let _alone = match put.conditions.matches {
-            Some(_) => {
-                Some(locks::between_processes(bucket, key.as_str()).map_err(|e| bucket.failed(e))?)
-            }
-            None => None,
-        };
-        if !put.conditions.is_empty() {
-            check(bucket, put)?;
-        }
+        let _turn = publish::turn(bucket, &key, &put.conditions).inspect_err(|_| {
+            sealed.iter().for_each(|sealed| publish::forget(bucket, &key, sealed));
+        })?;
         let stamp = match sealed {
             Some(sealed) => publish::publish(bucket, &key, put.conditions.absent, sealed)?,
             None => match put_folder(bucket, key.as_str(), &mut meta)? {
@@ -128,10 +116,4 @@ fn put_folder(bucket: &Bucket, key: &str, meta: &mut Meta) -> Result<Option<Stam
         aside::remove(bucket, key)?;
     }
     Ok(stamp)
-}
-
-/// Holds the conditions against what is there now.
-fn check(bucket: &Bucket, put: &PutObject) -> Result<(), Error> {
-    let current = object::find(bucket, &put.key)?.map(|object| object.info.etag);
-    put.conditions.check(current.as_ref()).map_err(|e| e.key(put.key.as_str()))
 }

@@ -15,7 +15,7 @@ fn all_options() -> Vec<Options> {
     let mut all = Vec::new();
     for etag in [EtagMode::Md5, EtagMode::Fast] {
         for durability in [Durability::Cache, Durability::Disk] {
-            all.push(Options { etag, durability, follow_symlinks: false });
+            all.push(Options { etag, durability, ..Options::default() });
         }
     }
     all

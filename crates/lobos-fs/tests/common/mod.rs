@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use lobos_digest::{Algorithm, Digest, digest};
 use lobos_fs::{FsStore, Layout, Options, Quirks};
@@ -243,4 +244,31 @@ pub(crate) fn page(store: &FsStore) -> Page {
 
 pub(crate) fn md5(body: &[u8]) -> Digest {
     digest(Algorithm::Md5, body)
+}
+
+/// Set in the inner run: the folder where the file system is mounted.
+pub(crate) const MOUNTED: &str = "LOBOS_TEST_MOUNTED";
+
+/// Runs `test` with a file system mounted over the folder that it gets.
+pub(crate) fn mounted(name: &str, mount: &str, test: impl Fn(&Path)) {
+    if let Ok(dir) = std::env::var(MOUNTED) {
+        test(Path::new(&dir));
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!("mount {mount} \"${MOUNTED}\" && exec \"$0\" --exact {name} --nocapture");
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    let out = command
+        .args(["-m", "sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .env(MOUNTED, dir.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{text}{errors}");
+    assert!(text.contains("1 passed"), "{text}{errors}");
 }
