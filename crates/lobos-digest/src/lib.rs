@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod algorithm;
+mod combine;
 mod hasher;
 mod md5;
 mod state;
