@@ -12,8 +12,6 @@ on_every_runtime![
     object_sub_resources,
     bucket_sub_resources,
     multipart,
-    copy,
-    append,
     form_post,
     versions,
     customer_keys,
@@ -32,7 +30,6 @@ const OBJECT: &[&str] = &[
     "select&select-type=2",
     "annotation",
     "encryption",
-    "renameObject",
 ];
 
 const BUCKET: &[&str] = &[
@@ -127,25 +124,6 @@ fn multipart(server: &Server) {
         request.send().error(501, "NotImplemented");
     }
     assert_eq!(files(&server.path("")), Vec::<String>::new());
-}
-
-fn copy(server: &Server) {
-    // A copy is not an upload of nothing.
-    server.store("k", "hello");
-    for target in ["/bench/k", "/bench/new"] {
-        let request = server.request("PUT", target).header("x-amz-copy-source", "/bench/k");
-        request.body("").send().error(501, "NotImplemented");
-    }
-    assert_eq!(server.get("/bench/k").expect(200).text(), "hello");
-    assert_eq!(files(&server.path("")), ["k"]);
-}
-
-fn append(server: &Server) {
-    // An append does not overwrite.
-    server.store("k", "hello");
-    let request = server.request("PUT", "/bench/k").header("x-amz-write-offset-bytes", 5);
-    request.body(" world").send().error(501, "NotImplemented");
-    assert_eq!(server.get("/bench/k").expect(200).text(), "hello");
 }
 
 fn form_post(server: &Server) {

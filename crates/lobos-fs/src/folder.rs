@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::meta::{Meta, Stamp};
-use crate::object::{self, Object};
+use crate::object::Found;
 use crate::sidecar::{self, Owner};
 use crate::{clock, error, key, warn};
 
@@ -28,7 +28,7 @@ pub(crate) fn is_marked(
 }
 
 /// The object `path/`, if the folder is there and marked.
-pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Object>, Error> {
+pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Found>, Error> {
     let fd = match bucket.folder(path) {
         Ok(fd) => fd,
         Err(e) => {
@@ -39,7 +39,7 @@ pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Object>, Erro
         }
     };
     let Some((meta, stamp, etag)) = mark(bucket, fd.as_fd(), path) else { return Ok(None) };
-    Ok(Some(object::of_folder(meta, &stamp, etag, &format!("{path}/"))))
+    Ok(Some(Found { file: None, stamp, meta, etag, aside: false }))
 }
 
 /// The content of `path/` never changes: its tag holds whatever happens in the folder, and its

@@ -4,9 +4,12 @@
 //! a path is kept in `.lobos/` (`aside.rs`). What S3 knows of an object beyond its bytes is one
 //! extended attribute (`meta.rs`). An upload has no name until it is whole (`publish.rs`).
 
+mod append;
 mod aside;
 mod bucket;
+mod bytes;
 mod clock;
+mod copy;
 mod delete;
 mod empty;
 mod error;
@@ -19,6 +22,7 @@ mod mime;
 mod object;
 mod options;
 mod publish;
+mod rename;
 mod roots;
 mod scratch;
 mod seen;

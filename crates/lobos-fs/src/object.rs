@@ -24,6 +24,33 @@ pub(crate) struct Object {
     pub(crate) source: Box<dyn Source>,
 }
 
+/// An object as it is kept.
+pub(crate) struct Found {
+    /// Open for reading; `None` for the folder that a key `a/` without bytes is.
+    pub(crate) file: Option<File>,
+    pub(crate) stamp: Stamp,
+    pub(crate) meta: Meta,
+    pub(crate) etag: ETag,
+    /// Its place is aside.
+    pub(crate) aside: bool,
+}
+
+impl Found {
+    /// What HEAD says of it.
+    pub(crate) fn info(&self, key: &Key) -> ObjectInfo {
+        info(self.meta.clone(), &self.stamp, self.etag, key.as_str())
+    }
+
+    fn into_object(self, key: &Key) -> Object {
+        let info = info(self.meta, &self.stamp, self.etag, key.as_str());
+        let source: Box<dyn Source> = match self.file {
+            Some(file) => Box::new(FileSource(file)),
+            None => Box::new(Empty),
+        };
+        Object { info, source }
+    }
+}
+
 struct FileSource(File);
 
 impl Source for FileSource {
@@ -50,6 +77,11 @@ const TRIES: usize = 64;
 
 /// Opens the object with this key; `None` if there is none.
 pub(crate) fn find(bucket: &Bucket, key: &Key) -> Result<Option<Object>, Error> {
+    Ok(find_kept(bucket, key)?.map(|found| found.into_object(key)))
+}
+
+/// As [`find`], with all that is kept of it.
+pub(crate) fn find_kept(bucket: &Bucket, key: &Key) -> Result<Option<Found>, Error> {
     for _ in 0..TRIES {
         if let Ok(found) = try_find(bucket, key.as_str())? {
             return Ok(found);
@@ -58,19 +90,19 @@ pub(crate) fn find(bucket: &Bucket, key: &Key) -> Result<Option<Object>, Error> 
     Err(Error::new(Code::SlowDown).cause("the object is replaced all the time"))
 }
 
-fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Object>, Gone>, Error> {
+fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Found>, Gone>, Error> {
     let found = match key::place(key) {
         Place::File(path) => open_file(bucket, path)?,
         Place::Folder(path) => {
-            if let Some(object) = folder::object(bucket, path)? {
-                return Ok(Ok(Some(object)));
+            if let Some(found) = folder::object(bucket, path)? {
+                return Ok(Ok(Some(found)));
             }
             None
         }
         Place::Aside => None,
     };
     if let Some((file, stamp)) = found {
-        return Ok(with_info(bucket, file, &stamp, key).map(Some));
+        return Ok(with_meta(bucket, file, stamp, key, false).map(Some));
     }
     // In our own folder nobody puts links or FIFOs.
     let path = aside::path(key);
@@ -80,7 +112,7 @@ fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Object>, Gone>, 
         Err(e) => return Err(error::read(e)),
     };
     let Some(stamp) = stamp_of_file(file.as_fd())? else { return Ok(Ok(None)) };
-    Ok(with_info(bucket, File::from(file), &stamp, key).map(Some))
+    Ok(with_meta(bucket, File::from(file), stamp, key, true).map(Some))
 }
 
 /// Opens what `path` names if it is a regular file.
@@ -127,12 +159,17 @@ pub(crate) fn is_regular(mode: rustix::fs::RawMode) -> bool {
     FileType::from_raw_mode(mode) == FileType::RegularFile
 }
 
-fn with_info(bucket: &Bucket, file: File, stamp: &Stamp, key: &str) -> Result<Object, Gone> {
+fn with_meta(
+    bucket: &Bucket,
+    file: File,
+    stamp: Stamp,
+    key: &str,
+    aside: bool,
+) -> Result<Found, Gone> {
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
     let meta = sidecar::read(bucket, file.as_fd(), owner)?.filter(|m| is_of(m, key));
-    let etag = etag(bucket, meta.as_ref(), stamp);
-    let info = info(meta.unwrap_or_default(), stamp, etag, key);
-    Ok(Object { info, source: Box::new(FileSource(file)) })
+    let etag = etag(bucket, meta.as_ref(), &stamp);
+    Ok(Found { file: Some(file), stamp, meta: meta.unwrap_or_default(), etag, aside })
 }
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.
@@ -155,11 +192,6 @@ fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
     };
     let (size, modified) = (stamp.size, stamp.modified());
     ObjectInfo { size, modified, etag, content_type, metadata: said, checksums, parts, tags }
-}
-
-/// The object that a marked folder is.
-pub(crate) fn of_folder(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> Object {
-    Object { info: info(meta, stamp, etag, key), source: Box::new(Empty) }
 }
 
 /// The tag of the regular file `name` in `folder`, as HeadObject would give it. `stat` needs the

@@ -23,6 +23,13 @@ pub(crate) struct Sealed {
     pub(crate) stamp: Stamp,
 }
 
+impl Sealed {
+    /// An object that gets another name. `meta` is kept if its bytes must be copied for that.
+    pub(crate) fn of_object(temp: Temp, meta: Meta, stamp: Stamp) -> Self {
+        Self { temp, meta, stamp }
+    }
+}
+
 /// Where an upload goes.
 struct Target {
     folder: String,

@@ -1,10 +1,10 @@
 //! The store: one arm per operation.
 
-use lobos_proto::op::{DeleteObjects, Deleted, Deletions, GetObject, PutObject};
+use lobos_proto::op::{DeleteKey, DeleteObjects, Deleted, Deletions, GetObject, PutObject};
 use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
 
+use crate::append::Append;
 use crate::bucket::{Bucket, Shared};
-use crate::delete;
 use crate::list::Lister;
 use crate::locks::Locks;
 use crate::object::{self, Object};
@@ -13,11 +13,13 @@ use crate::roots::{Roots, Sure};
 use crate::scratch::Scratches;
 use crate::seen::Seen;
 use crate::upload::Upload;
+use crate::{copy, delete, rename};
 
 /// Buckets that are directories, objects that are plain files.
 pub struct FsStore {
     roots: Roots,
     lister: Lister,
+    renamed: rename::Done,
     durable: bool,
 }
 
@@ -40,7 +42,8 @@ impl FsStore {
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
         let shared = Shared { options, quirks, locks, seen, scratches };
         let durable = options.durability == Durability::Disk;
-        Ok(Self { roots: Roots::open(layout, shared)?, lister: Lister::default(), durable })
+        let (roots, lister) = (Roots::open(layout, shared)?, Lister::default());
+        Ok(Self { roots, lister, renamed: rename::Done::default(), durable })
     }
 
     /// The object, and the bucket that it is in. A bucket whose folder was replaced a moment ago
@@ -65,13 +68,18 @@ impl FsStore {
 
     fn put(&self, put: Box<PutObject>) -> Result<Outcome, Error> {
         let bucket = self.roots.bucket(&put.bucket, Sure::Now)?;
-        Ok(Outcome::Receive(Box::new(Upload::begin(bucket, put)?)))
+        Ok(Outcome::Receive(match put.append {
+            None => Box::new(Upload::begin(bucket, put)?),
+            Some(offset) => Box::new(Append::begin(bucket, put, offset)?),
+        }))
     }
 
     fn delete_objects(&self, request: DeleteObjects) -> Result<Response, Error> {
         let bucket = self.roots.bucket(&request.bucket, Sure::Now)?;
-        let delete = |key: Result<Key, Error>| delete::delete(&bucket, &key?);
-        let one = |k: lobos_proto::op::DeleteKey| Deleted { name: k.name, result: delete(k.key) };
+        let one = |DeleteKey { name, version, key, conditions }| {
+            let result = key.and_then(|key: Key| delete::delete(&bucket, &key, &conditions));
+            Deleted { name, version, result }
+        };
         let results = request.keys.into_iter().map(one).collect();
         Ok(Response::DeleteObjects(Deletions { results, quiet: request.quiet }))
     }
@@ -91,7 +99,8 @@ impl Store for FsStore {
                 Response::HeadObject(Box::new(head.respond(object.info)?))
             }
             Request::DeleteObject(request) => {
-                delete::delete(&self.now(&request.bucket)?, &request.key)?;
+                let bucket = self.now(&request.bucket)?;
+                delete::delete(&bucket, &request.key, &request.conditions)?;
                 Response::DeleteObject
             }
             Request::DeleteObjects(request) => self.delete_objects(request)?,
@@ -125,9 +134,15 @@ impl Store for FsStore {
                 let none = Error::new(Code::ObjectLockConfigurationNotFoundError);
                 return Err(none.bucket(request.bucket.as_str()));
             }
-            Request::CopyObject(_)
-            | Request::RenameObject(_)
-            | Request::GetObjectAttributes(_)
+            Request::CopyObject(request) => {
+                let (from, to) = (self.now(&request.source.bucket)?, self.now(&request.bucket)?);
+                Response::CopyObject(copy::copy(&from, &to, &request)?)
+            }
+            Request::RenameObject(request) => {
+                rename::rename(&self.now(&request.bucket)?, &request, &self.renamed)?;
+                Response::RenameObject
+            }
+            Request::GetObjectAttributes(_)
             | Request::GetObjectTagging(_)
             | Request::PutObjectTagging(_)
             | Request::CreateMultipartUpload(_)
@@ -174,8 +189,9 @@ impl Store for FsStore {
             | Request::UploadPart(_)
             | Request::GetBucketConfiguration(_)
             | Request::GetAcl(_)
-            | Request::PutAcl(_)
-            | Request::PutObject(_) => false,
+            | Request::PutAcl(_) => false,
+            // What is appended to may have to be copied.
+            Request::PutObject(put) => put.append.is_some_and(|offset| offset > 0),
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Temp {
 struct Name {
     folder: Holder,
     name: String,
+    /// It is that of an object: it stays until the file has its new one.
+    kept: bool,
 }
 
 enum Holder {
@@ -44,7 +46,7 @@ impl AsFd for Holder {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        if let Some(name) = &self.name {
+        if let Some(name) = self.name.as_ref().filter(|name| !name.kept) {
             let _ = unlinkat(&name.folder, &name.name, AtFlags::empty());
         }
     }
@@ -94,7 +96,14 @@ impl Temp {
         let name = format!("{TEMP}{}", bucket.shared().scratches.unique());
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
         let fd = openat(&folder, &name, flags, Mode::from_raw_mode(0o666))?;
-        Ok(Self { file: File::from(fd), name: Some(Name { folder, name }) })
+        Ok(Self { file: File::from(fd), name: Some(Name { folder, name, kept: false }) })
+    }
+
+    /// The object `name` in `folder`, opened as `file`: what lands then is the object itself, and
+    /// it loses its old name in the same step.
+    pub(crate) fn of_object(file: File, folder: OwnedFd, name: &str) -> Self {
+        let folder = Holder::Beside(folder);
+        Self { file, name: Some(Name { folder, name: name.to_owned(), kept: true }) }
     }
 
     /// The file.
@@ -136,7 +145,13 @@ impl Temp {
                         renameat(&old.folder, &old.name, folder, name)?;
                         self.name = None;
                     }
-                    done => done?,
+                    done => {
+                        done?;
+                        // Any other name goes when this is dropped.
+                        if old.kept {
+                            unlinkat(&old.folder, &old.name, AtFlags::empty())?;
+                        }
+                    }
                 }
             }
             Err(e) => return Err(e),
@@ -170,7 +185,7 @@ impl Temp {
             }
             let scratch = bucket.scratch()?;
             match link(&self.file, scratch.as_fd(), &name) {
-                Ok(()) => return Ok(Name { folder: Holder::Scratch(scratch), name }),
+                Ok(()) => return Ok(Name { folder: Holder::Scratch(scratch), name, kept: false }),
                 // Somebody has removed `.lobos`.
                 Err(Errno::NOENT) => bucket.shared().scratches.forget_dead(),
                 Err(Errno::XDEV) => break,
@@ -179,7 +194,7 @@ impl Temp {
         }
         link(&self.file, folder, &name)?;
         let folder = Holder::Beside(rustix::io::fcntl_dupfd_cloexec(folder, 0)?);
-        Ok(Name { folder, name })
+        Ok(Name { folder, name, kept: false })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use lobos_digest::{Algorithm, Digests, Hasher};
 use lobos_proto::op::PutObject;
-use lobos_proto::{Checksum, Code, Error, Expected, Response, Sink, Stored};
+use lobos_proto::s3::condition::WriteConditions;
+use lobos_proto::{Checksum, Code, Error, Expected, Key, Metadata, Response, Sink, Stored};
 
 use std::os::fd::AsFd;
 
@@ -14,12 +15,13 @@ use crate::{aside, error, folder, locks, mime, object, publish};
 
 /// The sink of a PutObject.
 pub(crate) struct Upload {
-    bucket: Bucket,
-    put: Box<PutObject>,
+    pub(crate) bucket: Bucket,
+    pub(crate) put: Box<PutObject>,
     /// `None` for `a/` as long as it has no bytes: that is a folder.
-    temp: Option<Temp>,
-    hasher: Hasher,
-    size: u64,
+    pub(crate) temp: Option<Temp>,
+    pub(crate) hasher: Hasher,
+    /// Bytes that came.
+    pub(crate) size: u64,
     failed: bool,
 }
 
@@ -27,32 +29,33 @@ impl Upload {
     /// Accepts the upload, or not: what can be known beforehand is known before the client sends
     /// its bytes.
     pub(crate) fn begin(bucket: Bucket, put: Box<PutObject>) -> Result<Self, Error> {
-        if !put.conditions.is_empty() {
-            check(&bucket, &put)?;
-        }
-        let temp = match key::place(put.key.as_str()) {
-            Place::File(path) => Some(key::split(path).0),
-            Place::Folder(_) if put.size.unwrap_or(0) == 0 => None,
-            Place::Folder(_) | Place::Aside => Some(""),
-        };
-        let temp = temp.map(|folder| Temp::near(&bucket, folder)).transpose();
-        let temp = temp.map_err(|e| bucket.failed(e))?;
+        check(&bucket, &put.key, &put.conditions)?;
+        let temp = temp(&bucket, &put.key, put.size)?;
         let md5 = bucket.has_md5().then_some(Algorithm::Md5);
         let wanted = put.verify.iter().copied().chain(put.checksum).chain(md5);
         let hasher = Hasher::new(wanted);
         Ok(Self { bucket, put, temp, hasher, size: 0, failed: false })
     }
 
-    fn meta(&self, digests: &Digests) -> Meta {
-        let mut said = self.put.metadata.clone();
-        if said.content_type.as_deref() == Some(mime::guess(self.put.key.as_str())) {
-            said.content_type = None;
-        }
+    /// What is kept of an object that came like this.
+    pub(crate) fn meta(&self, digests: &Digests) -> Meta {
+        let said = said(&self.put.metadata, &self.put.key);
         let md5 = if self.bucket.has_md5() { digests.get(Algorithm::Md5) } else { None };
         let checksum = self.put.checksum.and_then(|a| digests.get(a));
         let checksums = checksum.into_iter().map(Checksum::full).collect();
         let tags = self.put.tags.pairs().to_vec();
         Meta { md5, checksums, tags, said, ..Meta::default() }
+    }
+
+    /// The digests of what came, held against what was promised.
+    pub(crate) fn verify(&mut self, expected: &Expected) -> Result<Digests, Error> {
+        if self.failed {
+            return Err(Error::new(Code::InternalError).cause("commit after a failed write"));
+        }
+        let hasher = std::mem::replace(&mut self.hasher, Hasher::new([]));
+        let digests = hasher.finish();
+        expected.check(&digests)?;
+        Ok(digests)
     }
 }
 
@@ -74,48 +77,79 @@ impl Sink for Upload {
     }
 
     fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Response, Error> {
-        if self.failed {
-            return Err(Error::new(Code::InternalError).cause("commit after a failed write"));
-        }
-        let hasher = std::mem::replace(&mut self.hasher, Hasher::new([]));
-        let digests = hasher.finish();
-        expected.check(&digests)?;
-        let mut meta = self.meta(&digests);
+        let digests = self.verify(expected)?;
+        let meta = self.meta(&digests);
         let (md5, checksums) = (meta.md5_etag(), meta.checksums.clone());
-        let key = self.put.key.clone();
-        let (bucket, put, size) = (&self.bucket, &self.put, self.size);
-        let seal = |temp, meta| publish::seal(bucket, &key, temp, meta);
-        // Before the lock, since it may wait for the disk.
-        let sealed = self.temp.take().map(|temp| seal(temp, meta.clone())).transpose()?;
-
-        let _locked = bucket.shared().locks.lock(bucket, key.as_str());
-        let _alone = match put.conditions.matches {
-            Some(_) => {
-                Some(locks::between_processes(bucket, key.as_str()).map_err(|e| bucket.failed(e))?)
-            }
-            None => None,
+        let temp = self.temp.take();
+        let (bucket, key, conditions) = (&self.bucket, &self.put.key, &self.put.conditions);
+        let terms = Terms {
+            absent: conditions.absent,
+            alone: conditions.matches.is_some(),
+            check: &|| check(bucket, key, conditions),
         };
-        if !put.conditions.is_empty() {
-            check(bucket, put)?;
-        }
-        let stamp = match sealed {
-            Some(sealed) => publish::publish(bucket, &key, put.conditions.absent, sealed)?,
-            None => match put_folder(bucket, key.as_str(), &mut meta)? {
-                Some(stamp) => stamp,
-                // A file has the name of the folder.
-                None => {
-                    let sealed = seal(Temp::near(bucket, "").map_err(|e| bucket.failed(e))?, meta)?;
-                    publish::publish(bucket, &key, put.conditions.absent, sealed)?
-                }
-            },
-        };
+        let stamp = land(bucket, key, &terms, temp, meta)?;
         let etag = md5.unwrap_or_else(|| stamp.etag());
-        Ok(Response::PutObject(Stored { etag, size, checksums }))
+        Ok(Response::PutObject(Stored { etag, size: self.size, checksums }))
     }
 
     fn is_heavy(&self) -> bool {
         self.bucket.is_durable()
     }
+}
+
+/// Under which terms an object becomes visible.
+pub(crate) struct Terms<'t> {
+    /// Nothing may have the key.
+    pub(crate) absent: bool,
+    /// No other process may change the key meanwhile.
+    pub(crate) alone: bool,
+    /// Called while nobody else changes the key.
+    pub(crate) check: &'t dyn Fn() -> Result<(), Error>,
+}
+
+/// Makes an object visible, whole, in one step. `temp` has its bytes; `None` is `a/` without any.
+pub(crate) fn land(
+    bucket: &Bucket,
+    key: &Key,
+    terms: &Terms<'_>,
+    temp: Option<Temp>,
+    mut meta: Meta,
+) -> Result<Stamp, Error> {
+    let seal = |temp, meta| publish::seal(bucket, key, temp, meta);
+    // Before the lock, since it may wait for the disk.
+    let sealed = temp.map(|temp| seal(temp, meta.clone())).transpose()?;
+    let _locked = bucket.shared().locks.lock(bucket, key.as_str());
+    let alone = terms.alone.then(|| locks::between_processes(bucket, key.as_str()));
+    let _alone = alone.transpose().map_err(|e| bucket.failed(e))?;
+    (terms.check)()?;
+    let sealed = match sealed {
+        Some(sealed) => sealed,
+        None => match put_folder(bucket, key.as_str(), &mut meta)? {
+            Some(stamp) => return Ok(stamp),
+            // A file has the name of the folder.
+            None => seal(Temp::near(bucket, "").map_err(|e| bucket.failed(e))?, meta)?,
+        },
+    };
+    publish::publish(bucket, key, terms.absent, sealed)
+}
+
+/// A file for the bytes of a new object; `None` for `a/` if it has none, as far as is known.
+pub(crate) fn temp(bucket: &Bucket, key: &Key, size: Option<u64>) -> Result<Option<Temp>, Error> {
+    let folder = match key::place(key.as_str()) {
+        Place::File(path) => key::split(path).0,
+        Place::Folder(_) if size.unwrap_or(0) == 0 => return Ok(None),
+        Place::Folder(_) | Place::Aside => "",
+    };
+    Temp::near(bucket, folder).map(Some).map_err(|e| bucket.failed(e))
+}
+
+/// What is kept of what was said of an object: not the Content-Type that its name gives anyhow.
+pub(crate) fn said(metadata: &Metadata, key: &Key) -> Metadata {
+    let mut said = metadata.clone();
+    if said.content_type.as_deref() == Some(mime::guess(key.as_str())) {
+        said.content_type = None;
+    }
+    said
 }
 
 /// `a/` without bytes.
@@ -129,7 +163,10 @@ fn put_folder(bucket: &Bucket, key: &str, meta: &mut Meta) -> Result<Option<Stam
 }
 
 /// Holds the conditions against what is there now.
-fn check(bucket: &Bucket, put: &PutObject) -> Result<(), Error> {
-    let current = object::find(bucket, &put.key)?.map(|object| object.info.etag);
-    put.conditions.check(current.as_ref()).map_err(|e| e.key(put.key.as_str()))
+pub(crate) fn check(bucket: &Bucket, key: &Key, conditions: &WriteConditions) -> Result<(), Error> {
+    if conditions.is_empty() {
+        return Ok(());
+    }
+    let current = object::find_kept(bucket, key)?.map(|found| found.etag);
+    conditions.check(current.as_ref()).map_err(|e| e.key(key.as_str()))
 }

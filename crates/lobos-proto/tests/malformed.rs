@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use lobos_proto::Config;
+use lobos_proto::digest::{Algorithm, digest};
 use support::config;
 use support::driver::{Driver, Event, Wait};
 use support::memory::Memory;
@@ -256,7 +257,8 @@ fn upload_headers() {
         ("x-amz-meta-a: \u{ff}", 400, "InvalidArgument"),
         ("Content-Type: \u{ff}", 400, "InvalidArgument"),
         ("If-None-Match: \"a\"", 501, "NotImplemented"),
-        ("x-amz-copy-source: /photos/a.txt", 501, "NotImplemented"),
+        ("x-amz-copy-source: /photos", 400, "InvalidArgument"),
+        ("x-amz-write-offset-bytes: +", 400, "InvalidArgument"),
         ("x-amz-object-lock-mode: COMPLIANCE", 501, "NotImplemented"),
     ];
     for (lines, status, code) in rows {
@@ -381,15 +383,18 @@ fn documents() {
         &deep,
     ];
     for document in rows {
-        let length = bytes(document).len();
-        let head = "POST /photos?delete HTTP/1.1|@Content-Length:";
+        let document_bytes = bytes(document);
+        let length = document_bytes.len();
+        let md5 = digest(Algorithm::Md5, &document_bytes).to_base64();
+        let head = format!("POST /photos?delete HTTP/1.1|@Content-MD5: {md5}|Content-Length:");
         let text: &'static str = format!("{head} {length}||{document}").leak();
         check(&[(text, 400, "MalformedXML", Stays)]);
     }
     check(&[
         ("PUT /fresh HTTP/1.1|@Content-Length: 12||<CreateBucke", 400, "MalformedXML", Stays),
         (
-            "POST /photos?delete HTTP/1.1|@Transfer-Encoding: chunked||5|<Delete|0||",
+            "POST /photos?delete HTTP/1.1|@Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==|\
+             Transfer-Encoding: chunked||5|<Delete|0||",
             400,
             "InvalidRequest",
             Ends,

@@ -30,7 +30,10 @@ macro_rules! transcripts {
 }
 
 transcripts![
+    append_object,
     connection_close,
+    copy_object,
+    copy_object_limit,
     create_bucket,
     delete_bucket,
     delete_object,
@@ -65,6 +68,7 @@ transcripts![
     put_object_refused,
     put_object_sha256,
     read_only,
+    rename_object,
     small_refused_body,
     truncated_body,
 ];

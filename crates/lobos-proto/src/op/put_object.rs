@@ -34,9 +34,7 @@ pub struct PutObject {
 
 /// Headers of a PUT that ask for what is not there yet; to store the object without would be a
 /// wrong success.
-const UNSUPPORTED: [&str; 7] = [
-    "x-amz-copy-source",
-    "x-amz-write-offset-bytes",
+const UNSUPPORTED: [&str; 5] = [
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-object-lock-mode",
@@ -75,10 +73,26 @@ impl PutObject {
         let verify = [promise.expected.md5, promise.expected.sha256];
         let verify = verify.iter().flatten().map(Digest::algorithm).collect();
         let tags = TagSet::parse_header(head.get("x-amz-tagging").unwrap_or_default())?;
-        let append = None;
+        let append = append(head, size)?;
         let put = Self { bucket, key, metadata, tags, append, conditions, size, checksum, verify };
         Ok((put, promise))
     }
+}
+
+/// x-amz-write-offset-bytes. There must be something to append, as far as that is known.
+fn append(head: &Head<'_>, size: Option<u64>) -> Result<Option<u64>, Error> {
+    const OFFSET: &str = "x-amz-write-offset-bytes";
+    let Some(text) = head.get(OFFSET) else { return Ok(None) };
+    let offset = text.parse().map_err(|_| {
+        Error::new(Code::InvalidArgument)
+            .message("The write offset is not a number.")
+            .argument(OFFSET, text)
+    })?;
+    if size == Some(0) {
+        return Err(Error::new(Code::InvalidRequest)
+            .message("Request body cannot be empty when 'write offset' is specified."));
+    }
+    Ok(Some(offset))
 }
 
 /// Whether a new object with these headers is what they ask for.

@@ -229,9 +229,12 @@ impl Incoming<'_> {
                 }))
             }
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
-            ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
-                Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
-            })),
+            ("POST", Some("delete")) => {
+                DeleteObjects::check(&promise(self.head)?)?;
+                self.document(Document::new(move |document, limits| {
+                    Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
+                }))
+            }
             (method, Some(name)) => match Configuration::from_name(name) {
                 Some(kind) => self.configuration(method, bucket, kind),
                 None => Err(not_implemented(name)),

@@ -8,24 +8,23 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets, ListObjects,
-    ListedObject, Page, PutObject,
+    BucketInfo, Buckets, GetObject, ListBuckets, ListObjects, ListedObject, Page, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
     Response, Sink, Source, Store, Stored, Timestamp,
 };
 
-use super::MIDNIGHT;
+use super::{MIDNIGHT, copies};
 
-type Objects = BTreeMap<String, Object>;
-type All = BTreeMap<String, Objects>;
+pub(super) type Objects = BTreeMap<String, Object>;
+pub(super) type All = BTreeMap<String, Objects>;
 
 /// One object.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
-    info: ObjectInfo,
-    bytes: Arc<[u8]>,
+    pub(super) info: ObjectInfo,
+    pub(super) bytes: Arc<[u8]>,
 }
 
 /// Buckets of objects.
@@ -106,21 +105,23 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::PutObject(r) => ("PutObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObject(r) => ("DeleteObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObjects(r) => ("DeleteObjects", r.bucket.as_str(), ""),
+        Request::CopyObject(r) => ("CopyObject", r.bucket.as_str(), r.key.as_str()),
+        Request::RenameObject(r) => ("RenameObject", r.bucket.as_str(), r.key.as_str()),
         other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
     format!("{name} {bucket}{slash}{key}").trim_end().to_owned()
 }
 
-fn midnight() -> Timestamp {
+pub(super) fn midnight() -> Timestamp {
     Timestamp::from_unix(MIDNIGHT as i64, 123_456_789)
 }
 
-fn no_bucket(bucket: &BucketName) -> Error {
+pub(super) fn no_bucket(bucket: &BucketName) -> Error {
     Error::new(Code::NoSuchBucket).bucket(bucket.as_str())
 }
 
-fn no_key(key: &Key) -> Error {
+pub(super) fn no_key(key: &Key) -> Error {
     Error::new(Code::NoSuchKey).key(key.as_str())
 }
 
@@ -173,16 +174,20 @@ impl Store for Memory {
                 has(&put.bucket)?;
                 let current = all[put.bucket.as_str()].get(put.key.as_str());
                 put.conditions.check(current.map(|object| &object.info.etag))?;
+                copies::base(&all[put.bucket.as_str()], &put)?;
                 return Ok(Outcome::Receive(Box::new(Upload::new(self, *put))));
             }
             Request::DeleteObject(r) => {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
-                objects.remove(r.key.as_str());
-                Response::DeleteObject
+                copies::delete(objects, &r).map(|()| Response::DeleteObject)?
             }
             Request::DeleteObjects(r) => {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
-                Response::DeleteObjects(delete(objects, r))
+                Response::DeleteObjects(copies::delete_many(objects, r))
+            }
+            Request::CopyObject(r) => Response::CopyObject(copies::copy(&mut all, *r)?),
+            Request::RenameObject(r) => {
+                copies::rename(&mut all, &r).map(|()| Response::RenameObject)?
             }
             _ => return Err(Error::new(Code::NotImplemented)),
         }))
@@ -257,15 +262,6 @@ fn group_ends(after: &str, request: &ListObjects) -> bool {
     after.starts_with(&request.prefix) && group(after, request) == Some(after)
 }
 
-fn delete(objects: &mut Objects, request: DeleteObjects) -> Deletions {
-    let mut remove = |key: Key| {
-        objects.remove(key.as_str());
-    };
-    let results = request.keys.into_iter();
-    let results = results.map(|k| Deleted { name: k.name, result: k.key.map(&mut remove) });
-    Deletions { results: results.collect(), quiet: request.quiet }
-}
-
 /// The bytes of an object as it was.
 struct Bytes(Arc<[u8]>);
 
@@ -312,6 +308,12 @@ impl Sink for Upload {
             all.get_mut(self.put.bucket.as_str()).ok_or_else(|| no_bucket(&self.put.bucket))?;
         let current = objects.get(self.put.key.as_str());
         self.put.conditions.check(current.map(|object| &object.info.etag))?;
+        if let Some(base) = copies::base(objects, &self.put)? {
+            let object = copies::extended(base, &self.bytes);
+            let ObjectInfo { etag, size, checksums, .. } = object.info.clone();
+            objects.insert(self.put.key.to_string(), object);
+            return Ok(Response::AppendObject(Stored { etag, size, checksums }));
+        }
         let md5 = digests.get(Algorithm::Md5).expect("it runs always");
         let etag = ETag::new(&md5.to_hex()).expect("hex is a tag");
         let size = self.bytes.len() as u64;
@@ -334,6 +336,10 @@ impl Sink for Upload {
             tags: self.put.tags.pairs().len(),
         };
         objects.insert(self.put.key.to_string(), Object { info, bytes: self.bytes.into() });
-        Ok(Response::PutObject(Stored { etag, size, checksums }))
+        let stored = Stored { etag, size, checksums };
+        Ok(match self.put.append {
+            Some(_) => Response::AppendObject(stored),
+            None => Response::PutObject(stored),
+        })
     }
 }
