@@ -312,9 +312,12 @@ impl Incoming<'_> {
             ("HEAD", None) => call(Request::HeadBucket(HeadBucket { bucket })),
             ("PUT", None) => self.document(CreateBucket::parse(bucket, self.head)?),
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
-            ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
-                Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
-            })),
+            ("POST", Some("delete")) => {
+                DeleteObjects::check(&promise(self.head)?)?;
+                self.document(Document::new(move |document, limits| {
+                    Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
+                }))
+            }
             (method, Some(name)) => match Configuration::of(name, query) {
                 Some(kind) => self.configuration(method, bucket, kind),
                 None => Err(wrong_method(self.head, name, false)),
