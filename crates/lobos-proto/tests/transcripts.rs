@@ -94,6 +94,7 @@ transcripts![
     small_refused_body,
     truncated_body,
     upload_part,
+    upload_part_copy,
     upload_part_too_large,
 ];
 

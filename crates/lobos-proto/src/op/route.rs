@@ -339,7 +339,12 @@ impl Incoming<'_> {
                 Ok(Route::Call(Request::GetBucketConfiguration(get)))
             }
             "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)),
-            "DELETE" => Ok(Route::Call(PutBucketConfiguration::remove(bucket, kind)?)),
+            "DELETE" => match PutBucketConfiguration::remove(bucket, kind) {
+                Err(e) if e.code() == Code::MethodNotAllowed => {
+                    Err(not_allowed(self.head, ("BUCKET", "GET, PUT")))
+                }
+                removed => Ok(Route::Call(removed?)),
+            },
             _ => Err(not_allowed(self.head, ("BUCKET", "GET, PUT, DELETE"))),
         }
     }
