@@ -254,7 +254,7 @@ impl Incoming<'_> {
     fn service(&self, operation: Option<&str>) -> Result<Route, Error> {
         match (self.head.method, operation) {
             ("GET", None) => {
-                let list = ListBuckets::parse(&self.query, self.region)?;
+                let list = ListBuckets::parse(self.query, self.region)?;
                 Ok(Route::Call(Request::ListBuckets(list)))
             }
             (_, Some(name)) => Err(not_implemented(name)),
@@ -267,7 +267,7 @@ impl Incoming<'_> {
     fn check_owner(&self, config: &Config) -> Result<(), Error> {
         let headers = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
         for expected in headers.iter().filter_map(|name| self.head.filled(name)) {
-            let named = access_key(self.head, &self.query);
+            let named = access_key(self.head, self.query);
             let account = expected.len() == 12 && expected.bytes().all(|b| b.is_ascii_digit());
             let unknown = account && config.credentials.is_empty();
             if !unknown && expected != named.as_deref().unwrap_or(OWNER) {
@@ -450,7 +450,7 @@ impl Incoming<'_> {
     }
 
     fn tagging(&self, bucket: BucketName, key: Key) -> Result<Route, Error> {
-        super::check_version(&self.query)?;
+        super::check_version(self.query)?;
         match self.head.method {
             "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
             "PUT" => self.document(PutObjectTagging::parse(bucket, key)),
@@ -462,7 +462,7 @@ impl Incoming<'_> {
     }
 
     fn put_acl(&self, bucket: BucketName, key: Option<Key>) -> Result<Route, Error> {
-        super::check_version(&self.query)?;
+        super::check_version(self.query)?;
         self.document(Acl::parse(bucket, key, self.head)?)
     }
 
