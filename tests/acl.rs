@@ -73,6 +73,14 @@ fn canned_acl_headers_do_not_fail_a_put(server: &Server) {
         put.send().expect(200);
         assert_eq!(server.get("/bench/k").expect(200).text(), canned);
     }
+    for (name, value, status, code) in [
+        ("x-amz-acl", "everybody", 400, "InvalidArgument"),
+        ("x-amz-grant-read", "id=\"a\"", 501, "NotImplemented"),
+    ] {
+        let put = server.request("PUT", "/bench/k").header(name, value).body("other");
+        put.send().error(status, code);
+    }
+    assert_eq!(server.get("/bench/k").expect(200).text(), "public-read");
 }
 
 fn new_bucket(server: &Server) {

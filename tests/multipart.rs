@@ -344,7 +344,7 @@ fn parts_in_pages(server: &Server) {
 }
 
 fn uploads_in_pages(server: &Server) {
-    // ListMultipartUploads tells each upload and common prefix once, in order, in pages of any size.
+    // ListMultipartUploads tells each upload and common prefix once, in pages of any size.
     let keys = ["a%20b", "a%20b", "d/1", "d/2", "e"];
     let uploads = keys.map(|key| {
         let created = server.request("POST", &format!("/bench/{key}?uploads")).send();
@@ -422,7 +422,7 @@ fn with_checksums(server: &Server, target: &str) -> Response {
 }
 
 fn composite(server: &Server) {
-    // The checksum of the checksums of the parts, with their number, for every algorithm that has it.
+    // The checksum of the checksums of the parts, with their number, of every algorithm.
     for algorithm in Algorithm::ALL.into_iter().filter(|a| *a != Algorithm::Crc64Nvme) {
         let upload = summed(server, "k", algorithm, None);
         let sums = PARTS.iter().flat_map(|part| digest(algorithm, part).bytes().to_vec());

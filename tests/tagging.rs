@@ -49,10 +49,10 @@ fn object_tags(server: &Server) {
         let target = format!("/bench/{key}?tagging");
         let before = server.head(&format!("/bench/{key}")).expect(200);
         for new in [&[("b c", "x/y"), ("a", "")][..], &[("ü", "文")], &[]] {
-            server.put(&target, &tagging(new)).expect(200);
+            server.put(&target, tagging(new)).expect(200);
             assert_eq!(tags(&server.get(&target).expect(200)), owned(new));
         }
-        server.put(&target, &tagging(&[("a", "b")])).expect(200);
+        server.put(&target, tagging(&[("a", "b")])).expect(200);
         server.delete(&target).expect(204);
         server.delete(&target).expect(204);
         assert_eq!(tags(&server.get(&target).expect(200)), owned(&[]));
@@ -61,7 +61,7 @@ fn object_tags(server: &Server) {
             assert_eq!(after.header(name), before.header(name));
         }
     }
-    server.put("/bench/none?tagging", &tagging(&[("a", "b")])).error(404, "NoSuchKey");
+    server.put("/bench/none?tagging", tagging(&[("a", "b")])).error(404, "NoSuchKey");
     server.delete("/bench/none?tagging").error(404, "NoSuchKey");
 }
 
@@ -83,7 +83,7 @@ fn tags_with_the_upload(server: &Server) {
 fn refused(server: &Server) {
     // What S3 refuses is refused with its words, and the tags stay as they are.
     server.store("k", "x");
-    server.put("/bench/k?tagging", &tagging(&[("a", "b")])).expect(200);
+    server.put("/bench/k?tagging", tagging(&[("a", "b")])).expect(200);
     let eleven: Vec<_> = "abcdefghijk".split("").filter(|key| !key.is_empty()).collect();
     let eleven: Vec<_> = eleven.into_iter().map(|key| (key, "")).collect();
     for (document, code, message) in [
@@ -119,7 +119,7 @@ fn as_many_as_can_be(server: &Server) {
     let pairs: Vec<_> =
         (0..10).map(|n| (format!("{n}{}", "k".repeat(127)), "文".repeat(256))).collect();
     let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    server.put("/bench/k?tagging", &tagging(&pairs)).expect(200);
+    server.put("/bench/k?tagging", tagging(&pairs)).expect(200);
     assert_eq!(tags(&server.get("/bench/k?tagging")), owned(&pairs));
     assert_eq!(server.get("/bench/k").expect(200).text(), "x");
 }
@@ -129,8 +129,8 @@ fn bucket_tags(server: &Server) {
     server.get("/bench?tagging").error(404, "NoSuchTagSet");
     let fifty: Vec<_> = (0..51).map(|n| n.to_string()).collect();
     let fifty: Vec<_> = fifty.iter().map(|key| (key.as_str(), "v")).collect();
-    server.put("/bench?tagging", &tagging(&fifty)).error(400, "BadRequest");
-    server.put("/bench?tagging", &tagging(&fifty[1..])).expect(200);
+    server.put("/bench?tagging", tagging(&fifty)).error(400, "BadRequest");
+    server.put("/bench?tagging", tagging(&fifty[1..])).expect(200);
     assert_eq!(tags(&server.get("/bench?tagging").expect(200)), owned(&fifty[1..]));
     server.delete("/bench?tagging").expect(204);
     server.get("/bench?tagging").error(404, "NoSuchTagSet");

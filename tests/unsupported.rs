@@ -61,7 +61,6 @@ const BUCKET: &[&str] = &[
     "tagging",
     "uploads",
     "versioning",
-    "versions",
     "website",
 ];
 

@@ -28,11 +28,9 @@ impl Upload {
     /// its bytes.
     pub(crate) fn begin(bucket: Bucket, mut put: Box<PutObject>) -> Result<Self, Error> {
         publish::check(&bucket, &put.key, &put.conditions)?;
-        let temp = match key::place(put.key.as_str()) {
-            Place::File(path) => Some(key::split(path).0),
-            Place::Folder(_) if put.size.unwrap_or(0) == 0 => None,
-            Place::Folder(_) | Place::Aside => Some(""),
-        };
+        let name = put.key.as_str();
+        let is_folder = matches!(key::place(name), Place::Folder(_)) && put.size.unwrap_or(0) == 0;
+        let temp = (!is_folder).then(|| key::folder(name));
         let temp = temp.map(|folder| Temp::near(&bucket, folder)).transpose();
         let temp = temp.map_err(|e| bucket.failed(e))?;
         let md5 = bucket.has_md5().then_some(Algorithm::Md5);

@@ -279,6 +279,11 @@ fn gaps_and_leftovers() {
         let bodies: Vec<&[u8]> = chosen.iter().map(|n| &bodies[*n as usize - 1][..]).collect();
         finish(&shop, "a", &upload, &parts, &bodies);
     }
+    for name in ["new/folder/a", "a/b", "x//y", ".lobos/x", &format!("{}/x", "k".repeat(300))] {
+        let upload = create(&shop.store, name);
+        let parts = [2, 3].map(|n| part(&shop.store, name, &upload, n, b"xyz").unwrap());
+        finish(&shop, name, &upload, &parts, &[b"xyz", b"xyz"]);
+    }
 }
 
 #[test]

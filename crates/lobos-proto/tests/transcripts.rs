@@ -61,6 +61,7 @@ transcripts![
     large_refused_body,
     list_buckets,
     list_multipart_uploads,
+    list_object_versions,
     list_objects_v1,
     list_objects_v2,
     list_parts,
@@ -86,12 +87,14 @@ transcripts![
     put_object_checksums,
     put_object_conditions,
     put_object_md5,
+    put_object_presigned,
     put_object_refused,
     put_object_sha256,
     read_only,
     small_refused_body,
     truncated_body,
     upload_part,
+    upload_part_copy,
     upload_part_too_large,
 ];
 

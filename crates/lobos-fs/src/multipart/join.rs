@@ -84,7 +84,7 @@ pub(crate) fn join(
     let total = choice.parts.iter().map(|part| part.record.size).sum();
     let mut files = Files { bucket, id: &folder.id, last: None };
     let Some(base) = base(choice) else {
-        let temp = Temp::near(bucket, key::split(key.as_str()).0)?;
+        let temp = Temp::near(bucket, key::folder(key.as_str()))?;
         for (part, at) in placed(&choice.parts) {
             files.copy(part, temp.file(), at)?;
         }

@@ -121,15 +121,11 @@ impl Part {
 
     fn open_shared(&mut self, claim: Claim) -> Result<(), Error> {
         let offset = u64::from(self.number.saturating_sub(1)).saturating_mul(claim.stride);
-        let opened = self.open(&shared_name(claim.stride));
-        let failed = opened.is_err();
-        if let Ok(file) = opened {
-            self.target = Some(Target::Shared { file, claim, offset });
-        }
-        if failed {
+        let file = self.open(&shared_name(claim.stride)).map_err(|e| {
             self.release(claim);
-            return Err(no_such_upload(&self.id.0));
-        }
+            self.broken(e)
+        })?;
+        self.target = Some(Target::Shared { file, claim, offset });
         Ok(())
     }
 

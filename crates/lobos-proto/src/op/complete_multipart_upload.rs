@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(read(&inner), Ok(vec![part(7, "a-1")]), "{etag}");
         }
         let document = b"<?xml version=\"1.0\"?>\n<s:CompleteMultipartUpload xmlns:s=\"x\">\
-            <Extra/><s:Part><s:PartNumber>10000</s:PartNumber><s:ETag>b</s:ETag><s:X>1</s:X></s:Part>\
+            <Extra/><s:Part><s:PartNumber>10000</s:PartNumber><s:ETag>b</s:ETag><s:X/></s:Part>\
             <s:Part><s:ETag></s:ETag><s:PartNumber>1</s:PartNumber></s:Part>\
             </s:CompleteMultipartUpload>\n";
         assert_eq!(parts(document).unwrap(), [part(10_000, "b"), part(1, "")]);
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn largest() {
-        // 10,000 parts with the longest checksum fit the limit of a document, and one more is refused.
+        // 10,000 parts with the longest checksum fit the limit of a document; one more is refused.
         let sum = lobos_digest::digest(Algorithm::Sha512, b"").to_base64();
         let many = |count: u32| {
             (1..=count).fold(String::new(), |all, _| {

@@ -183,9 +183,12 @@ impl<'h> Place<'h> {
             return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
         }
         let operation = operation?;
+        let hoisted = super::hoisted::headers(&query)?;
+        let mut headers = Vec::new();
+        let head = &head.with(&hoisted, &mut headers);
         let (limits, region) = (&config.limits, config.region.as_deref());
         let host = (self.host, bucket.is_some());
-        let request = Incoming { head, framing, query, limits, region, host };
+        let request = Incoming { head, framing, query: &query, limits, region, host };
         request.check_owner(config)?;
         request.check_copy_source()?;
         let mut route = match (self.bucket, self.key) {
@@ -240,7 +243,7 @@ fn subresource(query: &Query, write: bool) -> Result<Option<&'static str>, Error
 struct Incoming<'r> {
     head: &'r Head<'r>,
     framing: Framing,
-    query: Query,
+    query: &'r Query,
     limits: &'r Limits,
     region: Option<&'r str>,
     /// As the client calls the server, and whether that names the bucket.
@@ -294,7 +297,9 @@ impl Incoming<'_> {
         let call = |request| Ok(Route::Call(request));
         let (query, limits) = (&self.query, self.limits);
         match (self.head.method, operation) {
-            ("GET", None) => call(Request::ListObjects(ListObjects::parse(bucket, query, limits)?)),
+            ("GET", None | Some("versions")) => {
+                call(Request::ListObjects(ListObjects::parse(bucket, query, limits)?))
+            }
             ("GET", Some("location")) => {
                 call(Request::GetBucketLocation(GetBucketLocation { bucket }))
             }
@@ -334,7 +339,12 @@ impl Incoming<'_> {
                 Ok(Route::Call(Request::GetBucketConfiguration(get)))
             }
             "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)),
-            "DELETE" => Ok(Route::Call(PutBucketConfiguration::remove(bucket, kind)?)),
+            "DELETE" => match PutBucketConfiguration::remove(bucket, kind) {
+                Err(e) if e.code() == Code::MethodNotAllowed => {
+                    Err(not_allowed(self.head, ("BUCKET", "GET, PUT")))
+                }
+                removed => Ok(Route::Call(removed?)),
+            },
             _ => Err(not_allowed(self.head, ("BUCKET", "GET, PUT, DELETE"))),
         }
     }

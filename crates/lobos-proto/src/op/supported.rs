@@ -31,12 +31,9 @@ pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
     if head.filled("x-amz-write-offset-bytes").is_some() {
         return Err(not_implemented("x-amz-write-offset-bytes", ""));
     }
-    if let Some(class) = head.filled("x-amz-storage-class") {
-        if !STORAGE_CLASSES.contains(&class) {
-            return Err(
-                Error::new(Code::InvalidStorageClass).element("StorageClassRequested", class)
-            );
-        }
+    let class = head.filled("x-amz-storage-class").filter(|c| !STORAGE_CLASSES.contains(c));
+    if let Some(class) = class {
+        return Err(Error::new(Code::InvalidStorageClass).element("StorageClassRequested", class));
     }
     // Others than the owner have no rights here whatever the ACL says, as in every bucket of S3
     // whose owner does not ask for ACLs; tools send one with each PUT (s3cmd, django-storages).

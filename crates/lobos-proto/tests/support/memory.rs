@@ -201,7 +201,7 @@ impl Store for Memory {
                     let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
                     let object = get_object(objects, &copy.source.key)?;
                     let info = &object.info;
-                    copy.source.conditions.check(&info.etag, info.modified).map(|()| object)
+                    copy.source.check(&info.etag, info.modified).map(|()| object)
                 });
             }
         }))
