@@ -16,7 +16,7 @@ def backups(place):
     place.env |= {"RESTIC_REPOSITORY": f"s3:{place.url}/{checks.BUCKET}/repo", "RESTIC_PASSWORD": "any"}
 
     def restic(*words):
-        return checks.run(place, RESTIC, "--retry-lock", "0s", *words)
+        return checks.run(place, RESTIC, *words)
 
     up = place.local / "up"
     folder.make_tree(up)
