@@ -30,6 +30,16 @@ macro_rules! transcripts {
 }
 
 transcripts![
+    auth_chunk_first,
+    auth_chunk_last,
+    auth_chunk_naked,
+    auth_chunks,
+    auth_header,
+    auth_header_malformed,
+    auth_header_wrong,
+    auth_trailer_naked,
+    auth_trailer_wrong,
+    auth_v2,
     connection_close,
     create_bucket,
     delete_bucket,
@@ -57,6 +67,10 @@ transcripts![
     origins,
     pipelining,
     preflight,
+    presigned,
+    presigned_refused,
+    presigned_v2,
+    presigned_without_keys,
     put_object,
     put_object_aws_chunked,
     put_object_checksums,
