@@ -76,7 +76,7 @@ fn upload(connection: &mut Connection, wire: &[u8], now: Now) -> usize {
             }
             Step::Read { .. } if at == wire.len() => return size,
             Step::Read { .. } => window = 2 * WINDOW,
-            Step::HalfClose | Step::Close => panic!("the upload was refused"),
+            Step::Held(_) | Step::HalfClose | Step::Close => panic!("the upload was refused"),
         }
     }
 }

@@ -72,6 +72,7 @@ fn object(now: Now) -> Box<ObjectResponse> {
         info,
         range: 0..32 << 10,
         partial: false,
+        part: None,
         overrides,
         checksums: true,
     })
@@ -170,7 +171,7 @@ fn exchange(connection: &mut Connection, request: &[u8], now: Now) {
                 connection.sent(count, now);
             }
             Step::Read { .. } => break,
-            Step::HalfClose | Step::Close => panic!("the connection ends"),
+            Step::Held(_) | Step::HalfClose | Step::Close => panic!("the connection ends"),
         }
     }
     assert_eq!(at, request.len());

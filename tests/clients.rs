@@ -1,6 +1,6 @@
-//! Real clients against a real folder: curl, both aws cli and boto3, on every runtime.
+//! Real clients against a real folder, on every runtime: those that take seconds.
 //!
-//! `clients/setup.sh` installs them and `clients/with_*.py` drive them.
+//! `clients/setup.sh` installs them and `clients/with_*.py` drive them; `./run-clients` has the rest.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -81,9 +81,9 @@ fn set_up() {
     DONE.call_once(|| run(Command::new("bash").arg(scripts().join("setup.sh"))));
 }
 
-/// The virtual environment's Python, for one script, with a limit on its time.
-fn python(script: &str) -> Command {
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/venv");
+/// A virtual environment's Python, for one script, with a limit on its time.
+fn python(venv: &str, script: &str) -> Command {
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients").join(venv);
     let mut command = Command::new("timeout");
     command
         .arg(SCRIPT_LIMIT)
@@ -112,14 +112,14 @@ fn try_to(command: &mut Command) -> Result<(), String> {
     Err(format!("{command:?} ended with {}\n{out}{err}", done.status))
 }
 
-/// A fresh folder, a fresh server, one script of one client.
-fn check(runtime: &str, script: &str, version: &[&str]) {
+/// A fresh folder, a fresh server, one script of one client in its virtual environment.
+fn check(runtime: &str, venv: &str, script: &str, version: &[&str]) {
     set_up();
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     fs::create_dir(home.path().join("other")).expect("a second folder");
-    run(python("folder.py").arg(home.path().join("photos")));
+    run(python(venv, "folder.py").arg(home.path().join("photos")));
     let mut server = Server::start(runtime, home.path());
-    let result = try_to(python(script).arg(&server.url).arg(home.path()).args(version));
+    let result = try_to(python(venv, script).arg(&server.url).arg(home.path()).args(version));
     let said = server.said();
     if let Err(failure) = result {
         panic!("{failure}\nthe server said:\n{said}");
@@ -128,34 +128,38 @@ fn check(runtime: &str, script: &str, version: &[&str]) {
     assert!(matches!(server.child.try_wait(), Ok(None)), "the server ended:\n{said}");
 }
 
+/// One test per client and runtime: name, virtual environment, script and its words, property.
 macro_rules! on_every_runtime {
-    ($($runtime:ident)*) => {$(
+    ($($name:ident: $venv:literal, $script:literal, $words:expr;)*) => {
+        on_every_runtime!(@mio $($name, $venv, $script, $words;)*);
+        on_every_runtime!(@tokio $($name, $venv, $script, $words;)*);
+        on_every_runtime!(@smol $($name, $venv, $script, $words;)*);
+    };
+    (@$runtime:ident $($name:ident, $venv:literal, $script:literal, $words:expr;)*) => {
         mod $runtime {
-            #[test]
-            fn curl() {
-                // What a person types into curl, signed or not, stores and reads the exact bytes.
-                super::check(stringify!($runtime), "with_curl.py", &[]);
-            }
-
-            #[test]
-            fn aws_cli_v1() {
-                // cp, sync both ways, ls, rm and s3api of the aws cli v1 keep every byte and name.
-                super::check(stringify!($runtime), "with_aws.py", &["v1"]);
-            }
-
-            #[test]
-            fn aws_cli_v2() {
-                // The same with the aws cli v2 of the distribution, which is years older.
-                super::check(stringify!($runtime), "with_aws.py", &["v2"]);
-            }
-
-            #[test]
-            fn boto3() {
-                // boto3's defaults and each of its checksums are verified in both directions.
-                super::check(stringify!($runtime), "with_boto3.py", &[]);
-            }
+            $(#[test]
+            fn $name() {
+                // What the first lines of the script say, with every byte compared.
+                super::check(stringify!($runtime), $venv, $script, &$words);
+            })*
         }
-    )*};
+    };
 }
 
-on_every_runtime!(mio tokio smol);
+on_every_runtime! {
+    aws_cli_v1: "venv", "with_aws.py", ["v1"];
+    aws_cli_v1_parts: "venv", "with_aws_parts.py", ["v1"];
+    aws_cli_v2: "venv", "with_aws.py", ["v2"];
+    aws_cli_v2_parts: "venv", "with_aws_parts.py", ["v2"];
+    awscrt: "venv", "with_awscrt.py", [];
+    boto3: "venv", "with_boto3.py", [];
+    boto3_parts: "venv", "with_boto3_parts.py", [];
+    curl: "venv", "with_curl.py", [];
+    minio_py: "venv", "with_minio_py.py", [];
+    obstore: "venv", "with_obstore.py", [];
+    pyarrow: "venv-async", "with_pyarrow.py", [];
+    rclone: "venv", "with_rclone.py", [];
+    s3cmd: "venv", "with_s3cmd.py", [];
+    s3fs: "venv-async", "with_s3fs.py", [];
+    s3fs_fuse: "venv", "with_s3fs_fuse.py", [];
+}

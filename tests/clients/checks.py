@@ -4,13 +4,15 @@ import pathlib
 import subprocess
 import sys
 import time
+import traceback
 import urllib.parse
 
 import folder
 
 BUCKET = "photos"
 EXTRA = "extra"
-CLIENTS = pathlib.Path(__file__).resolve().parents[2] / "target" / "clients" / "venv" / "bin"
+INSTALLED = pathlib.Path(__file__).resolve().parents[2] / "target" / "clients"
+CLIENTS = INSTALLED / "venv" / "bin"
 # Nothing that the machine sets for a client of another server reaches the clients here.
 ENV = {
     "PATH": "/usr/bin:/bin",
@@ -71,6 +73,66 @@ def stored(place, key, data):
     folder.same(f"{key} on disk", found, folder.sha(data))
 
 
+class Client:
+    """One S3 client, as `rounds` needs it; what a client cannot do stays None."""
+
+    def __init__(self, put, get, listed=None, delete=None, copy=None):
+        self.put = put  # (key, data)
+        self.get = get  # key -> data; raises if there is none
+        self.listed = listed  # prefix -> all keys below it
+        self.delete = delete  # key
+        self.copy = copy  # (key, key)
+
+
+# One byte over two parts of 8 MiB, which is four of 5 MiB: every client sends it in parts.
+PARTS = folder.body("parts", (16 << 20) + 1)
+
+
+def rounds(place, client, at, without=(), large=PARTS, before=True):
+    """Every awkward name and a large object: put, on the disk, get, list, copy and delete.
+
+    `without` are parts of names that the client itself cannot say, with the reason beside them.
+    """
+    names = [n for n in folder.NAMES if not any(part in n for part in without)]
+    wanted = {f"{at}/{name}": folder.body(name) for name in names}
+    wanted |= {f"{at}/empty.bin": b"", f"{at}/in parts.bin": large}
+    for key, data in wanted.items():
+        client.put(key, data)
+        stored(place, key, data)
+    for key, data in wanted.items():
+        folder.same(f"get {key}", folder.sha(client.get(key)), folder.sha(data))
+    if before:
+        for name in names:
+            data = (place.bucket / "before" / name).read_bytes()
+            folder.same(f"before/{name}", folder.sha(client.get(f"before/{name}")), folder.sha(data))
+    if client.listed:
+        folder.same("list", sorted(client.listed(f"{at}/"), key=str.encode), in_order(wanted))
+        folder.same("pages", sorted(client.listed("many/"), key=str.encode), folder.many_keys())
+    if client.copy:
+        for name in ("plain.txt", "with some spaces.txt", "in parts.bin"):
+            client.copy(f"{at}/{name}", f"{at}-copy/{name}")
+            stored(place, f"{at}-copy/{name}", wanted[f"{at}/{name}"])
+    missing(client, f"{at}/missing")
+    if client.delete:
+        for key in wanted:
+            client.delete(key)
+        folder.same("after the deletes", folder.tree(place.bucket / at), {})
+        missing(client, f"{at}/plain.txt")
+
+
+def in_order(keys):
+    return sorted(keys, key=str.encode)
+
+
+def missing(client, key):
+    """A get of what is not there is an error and never an empty object."""
+    try:
+        data = client.get(key)
+    except Exception:
+        return
+    raise AssertionError(f"{key} is not there, but a get gave {data[:100]!r}")
+
+
 def at_once(call, *args, **named):
     """Calls, and fails if that took long: nothing may wait for a FIFO's other end."""
     start = time.monotonic()
@@ -81,10 +143,19 @@ def at_once(call, *args, **named):
 
 
 def steps(*functions):
-    """Runs the steps in order; the output names the one that failed and how long each took."""
+    """Runs the steps in order; names those that failed, with why, and how long each took."""
     where = place()
+    failed = []
     for function in functions:
         start = time.monotonic()
         print(f"{function.__name__}:", end=" ", flush=True)
-        function(where)
+        try:
+            function(where)
+        except Exception:
+            failed.append(function.__name__)
+            print("FAILED", flush=True)
+            traceback.print_exc(file=sys.stdout)
+            continue
         print(f"{time.monotonic() - start:.2f} s", flush=True)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")

@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Installs the S3 clients of the tests: boto3 and aws cli v1 under target/, aws cli v2 and curl.
+# Installs the S3 clients of the tests: those in Python under target/, the others by apt.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clients=$(cd "$here/../.." && pwd)/target/clients
-venv=$clients/venv
 
 mkdir -p "$clients"
 exec 9>"$clients/lock"
 flock 9 # test processes may start together
 
-# Debian's own Python and aws, whatever else is first in PATH or set for another Python.
+# Debian's own Python and clients, whatever else is first in PATH or set for another Python.
 unset PYTHONHOME PYTHONPATH
 packages=()
 [ -x /usr/bin/aws ] || packages+=(awscli)
-[ -x /usr/bin/curl ] || packages+=(curl)
+for name in curl rclone s3cmd s3fs; do
+    [ -x "/usr/bin/$name" ] || packages+=("$name")
+done
+[ -x /usr/bin/fusermount ] || packages+=(fuse3)
 /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
     as_root=()
@@ -24,18 +26,21 @@ if [ ${#packages[@]} -gt 0 ]; then
         { cat "$clients/apt.log" >&2; exit 1; }
 fi
 
-# A virtual environment works only where it was made, so the stamp holds its place too.
-stamp=$(echo "$venv" && cat "$here/requirements.txt")
-if [ "$(cat "$venv/stamp" 2>/dev/null || true)" != "$stamp" ]; then
+# venv NAME FILE: a virtual environment works only where it was made, so its stamp holds the place.
+venv() {
+    local venv=$clients/$1 stamp
+    stamp=$(echo "$clients/$1" && cat "$here/$2")
+    [ "$(cat "$venv/stamp" 2>/dev/null || true)" != "$stamp" ] || return 0
     rm -rf "$venv"
     /usr/bin/python3 -m venv "$venv"
-    export PIP_DISABLE_PIP_VERSION_CHECK=1
-    "$venv/bin/pip" install --quiet --no-deps -r "$here/requirements.txt"
+    PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/pip" install --quiet --no-deps -r "$here/$2"
     "$venv/bin/pip" check --quiet
     echo "$stamp" >"$venv/stamp"
-fi
+}
+venv venv requirements.txt
+venv venv-async requirements-async.txt
 
-for wanted in "$venv/bin/aws 1" "/usr/bin/aws 2"; do
+for wanted in "$clients/venv/bin/aws 1" "/usr/bin/aws 2"; do
     read -r aws major <<<"$wanted"
     version=$("$aws" --version 2>&1) || true
     case $version in

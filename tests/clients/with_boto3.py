@@ -30,10 +30,11 @@ CHECKSUMS = {
 }
 
 
-def client(url):
+def client(url, more=None):
     """A client with no options but one try and short patience, so that nothing hides an error."""
     limits = {"connect_timeout": checks.PATIENCE, "read_timeout": checks.PATIENCE}
     config = botocore.config.Config(retries={"total_max_attempts": 1}, **limits)
+    config = config.merge(more) if more else config
     return boto3.client("s3", endpoint_url=url, config=config)
 
 

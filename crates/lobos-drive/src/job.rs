@@ -18,6 +18,8 @@ pub enum Job {
     Call(Arc<dyn Store>, Request),
     /// Give the sink these of the unread bytes of the buffer.
     Append(Box<dyn Sink>, Buffer, Range<usize>),
+    /// Give the sink these few bytes, which are not in the buffer any more.
+    Held(Box<dyn Sink>, Vec<u8>),
     /// Make the object visible.
     Commit(Box<dyn Sink>, Expected),
 }
@@ -28,6 +30,8 @@ pub enum Done {
     Called(Result<Outcome, Error>),
     /// The sink has the bytes, or has refused them. The buffer is as it was.
     Appended(Box<dyn Sink>, Buffer, Result<(), Error>),
+    /// As [`Done::Appended`], for [`Job::Held`].
+    Held(Box<dyn Sink>, Result<(), Error>),
     /// The object is visible, or nothing has changed.
     Committed(Result<Response, Error>),
 }
@@ -38,6 +42,7 @@ impl Job {
         match self {
             Self::Call(store, request) => store.is_heavy(request),
             Self::Append(_, _, range) => range.len() > HEAVY_APPEND,
+            Self::Held(..) => false,
             Self::Commit(sink, _) => sink.is_heavy(),
         }
     }
@@ -49,6 +54,10 @@ impl Job {
             Self::Append(mut sink, buffer, range) => {
                 let result = guard(|| sink.append(&buffer.bytes()[range]));
                 Done::Appended(sink, buffer, result)
+            }
+            Self::Held(mut sink, bytes) => {
+                let result = guard(|| sink.append(&bytes));
+                Done::Held(sink, result)
             }
             Self::Commit(sink, expected) => Done::Committed(guard(|| sink.commit(&expected))),
         }

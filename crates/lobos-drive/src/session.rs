@@ -48,6 +48,7 @@ enum Out {
     Call,
     /// So many bytes are done with when it comes back.
     Append(usize),
+    Held,
     Commit,
 }
 
@@ -145,6 +146,7 @@ impl Session {
             Step::Read { expect } => Need::Read { expect },
             Step::Write => Need::Write,
             Step::Call(request) => self.call(request),
+            Step::Held(bytes) => self.held(bytes),
             Step::Commit(expected) => self.commit(expected),
             Step::HalfClose => Need::HalfClose,
             Step::Close => {
@@ -170,6 +172,7 @@ impl Session {
                 self.buffer.consume(used);
                 self.appended(sink, result, now);
             }
+            (Some(Out::Held), Done::Held(sink, result)) => self.appended(sink, result, now),
             (Some(Out::Commit), Done::Committed(result)) => self.committed(result, now),
             _ => panic!("not the job that was out"),
         }
@@ -232,7 +235,7 @@ impl Session {
 
     /// Whether an upload is half here.
     pub fn is_receiving(&self) -> bool {
-        self.sink.is_some() || matches!(self.out, Some(Out::Append(_)))
+        self.sink.is_some() || matches!(self.out, Some(Out::Append(_) | Out::Held))
     }
 
     fn call(&mut self, request: Request) -> Need {
@@ -246,6 +249,12 @@ impl Session {
         self.out = Some(Out::Append(range.end));
         self.lent = false;
         Need::Work(Job::Append(sink, std::mem::take(&mut self.buffer), range))
+    }
+
+    fn held(&mut self, bytes: Vec<u8>) -> Need {
+        let sink = self.sink.take().expect("a body has a sink");
+        self.out = Some(Out::Held);
+        Need::Work(Job::Held(sink, bytes))
     }
 
     fn commit(&mut self, expected: Expected) -> Need {

@@ -29,17 +29,27 @@ pub(crate) fn is_marked(
 
 /// The object `path/`, if the folder is there and marked.
 pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Object>, Error> {
-    let fd = match bucket.folder(path) {
-        Ok(fd) => fd,
+    let Some(fd) = open(bucket, path)? else { return Ok(None) };
+    let Some((meta, stamp, etag)) = mark(bucket, fd.as_fd(), path) else { return Ok(None) };
+    Ok(Some(object::of_folder(meta, &stamp, etag, &format!("{path}/"))))
+}
+
+/// The folder that is the object `path/`, opened, and what is kept of it.
+pub(crate) fn marked(bucket: &Bucket, path: &str) -> Result<Option<(OwnedFd, Meta)>, Error> {
+    let Some(fd) = open(bucket, path)? else { return Ok(None) };
+    Ok(mark(bucket, fd.as_fd(), path).map(|(meta, ..)| (fd, meta)))
+}
+
+fn open(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Error> {
+    match bucket.folder(path) {
+        Ok(fd) => Ok(Some(fd)),
         Err(e) => {
             if e == Errno::XDEV {
                 warn::warn(&format!("not served, a link leads out of the bucket: {path:?}"));
             }
-            return if error::is_missing(e) { Ok(None) } else { Err(error::read(e)) };
+            if error::is_missing(e) { Ok(None) } else { Err(error::read(e)) }
         }
-    };
-    let Some((meta, stamp, etag)) = mark(bucket, fd.as_fd(), path) else { return Ok(None) };
-    Ok(Some(object::of_folder(meta, &stamp, etag, &format!("{path}/"))))
+    }
 }
 
 /// The content of `path/` never changes: its tag holds whatever happens in the folder, and its

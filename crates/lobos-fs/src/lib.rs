@@ -7,6 +7,7 @@
 mod aside;
 mod bucket;
 mod clock;
+mod configuration;
 mod delete;
 mod empty;
 mod error;
@@ -25,6 +26,7 @@ mod seen;
 mod sidecar;
 mod snapshot;
 mod store;
+mod tagging;
 mod temp;
 mod upload;
 mod walk;

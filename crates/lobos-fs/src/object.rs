@@ -59,28 +59,32 @@ pub(crate) fn find(bucket: &Bucket, key: &Key) -> Result<Option<Object>, Error> 
 }
 
 fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Object>, Gone>, Error> {
-    let found = match key::place(key) {
-        Place::File(path) => open_file(bucket, path)?,
-        Place::Folder(path) => {
-            if let Some(object) = folder::object(bucket, path)? {
-                return Ok(Ok(Some(object)));
-            }
-            None
-        }
-        Place::Aside => None,
-    };
-    if let Some((file, stamp)) = found {
-        return Ok(with_info(bucket, file, &stamp, key).map(Some));
+    if let Place::Folder(path) = key::place(key)
+        && let Some(object) = folder::object(bucket, path)?
+    {
+        return Ok(Ok(Some(object)));
+    }
+    match open(bucket, key)? {
+        Some((file, stamp)) => Ok(with_info(bucket, file, &stamp, key).map(Some)),
+        None => Ok(Ok(None)),
+    }
+}
+
+/// Opens the file that is the object with this key, in the tree or aside.
+pub(crate) fn open(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp)>, Error> {
+    if let Place::File(path) = key::place(key)
+        && let Some(found) = open_file(bucket, path)?
+    {
+        return Ok(Some(found));
     }
     // In our own folder nobody puts links or FIFOs.
     let path = aside::path(key);
     let file = match bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
         Ok(fd) => fd,
-        Err(e) if error::is_missing(e) => return Ok(Ok(None)),
+        Err(e) if error::is_missing(e) => return Ok(None),
         Err(e) => return Err(error::read(e)),
     };
-    let Some(stamp) = stamp_of_file(file.as_fd())? else { return Ok(Ok(None)) };
-    Ok(with_info(bucket, File::from(file), &stamp, key).map(Some))
+    Ok(stamp_of_file(file.as_fd())?.map(|stamp| (File::from(file), stamp)))
 }
 
 /// Opens what `path` names if it is a regular file.
@@ -136,7 +140,7 @@ fn with_info(bucket: &Bucket, file: File, stamp: &Stamp, key: &str) -> Result<Ob
 }
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.
-fn is_of(meta: &Meta, key: &str) -> bool {
+pub(crate) fn is_of(meta: &Meta, key: &str) -> bool {
     meta.key.as_deref().is_none_or(|k| k == key)
 }
 

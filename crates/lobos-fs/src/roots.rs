@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use lobos_proto::op::{BucketInfo, Buckets, ListBuckets};
+use lobos_proto::op::{BucketInfo, Buckets, CreateBucket, ListBuckets};
 use lobos_proto::{BucketName, Code, Error, Timestamp};
 use rustix::fs::{
     AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, StatxFlags, fstat, mkdirat, openat2, stat,
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::bucket::{Bucket, Shared, open_beneath};
 use crate::options::{Layout, OpenError};
-use crate::{empty, error};
+use crate::{configuration, empty, error};
 
 /// For how long a folder is taken to be the one that its path names. Only a folder that is
 /// renamed away is served that much longer; a removed one has nothing to serve.
@@ -85,14 +85,17 @@ impl Roots {
 
     /// All that `request` asks for.
     pub(crate) fn list(&self, request: ListBuckets) -> Result<Buckets, Error> {
-        let ListBuckets { prefix, after, max } = request;
+        let ListBuckets { prefix, after, max, is_paged } = request;
         let mut names = self.names()?;
         names.retain(|name| {
             let name = name.as_str();
             name.starts_with(&prefix) && after.as_deref().is_none_or(|after| name > after)
         });
         let max = max.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
-        let mut list = Buckets { prefix, ..Buckets::default() };
+        let mut list = Buckets { prefix, is_paged, ..Buckets::default() };
+        if max == 0 {
+            return Ok(list);
+        }
         for name in names {
             // A folder that cannot be opened is listed no more than one that is gone.
             let Ok(created) = self.created(&name) else { continue };
@@ -106,7 +109,8 @@ impl Roots {
     }
 
     /// Makes a bucket.
-    pub(crate) fn create(&self, name: &BucketName) -> Result<(), Error> {
+    pub(crate) fn create(&self, request: &CreateBucket) -> Result<(), Error> {
+        let name = &request.bucket;
         let exists = || Error::new(Code::BucketAlreadyOwnedByYou).bucket(name.as_str());
         match self.bucket(name, Sure::Now) {
             Ok(_) => return Err(exists()),
@@ -128,6 +132,14 @@ impl Roots {
                 });
             }
             Err(e) => return Err(error::write(e).bucket(name.as_str())),
+        }
+        for (kind, document) in &request.configurations {
+            let bucket = self.bucket(name, Sure::Now)?;
+            if let Err(e) = configuration::write(&bucket, *kind, document) {
+                // All of it or nothing.
+                let _ = self.delete(name);
+                return Err(e);
+            }
         }
         self.settle(&root)
     }

@@ -56,7 +56,8 @@ pub(crate) fn read_by_path(bucket: &Bucket, path: &[u8], owner: Owner<'_>) -> Op
     settle(bucket, owner, attribute).unwrap_or_default()
 }
 
-/// Keeps `meta` with an open file or folder, before it is visible under the key.
+/// Keeps `meta` with an open file or folder in the place of what was kept: who reads meanwhile
+/// finds the one or the other.
 pub(crate) fn write(
     bucket: &Bucket,
     fd: BorrowedFd<'_>,
@@ -64,20 +65,23 @@ pub(crate) fn write(
     key: &str,
     meta: &Meta,
 ) -> Result<(), Error> {
-    if !bucket.shared().quirks.no_xattrs {
+    let mut has_attributes = !bucket.shared().quirks.no_xattrs;
+    if has_attributes {
         match fsetxattr(fd, XATTR, &meta.pack()?, XattrFlags::empty()) {
             Ok(()) => return Ok(()),
-            Err(Errno::OPNOTSUPP) => {}
+            Err(Errno::OPNOTSUPP) => has_attributes = false,
             // ext4 says ENOSPC where the attribute does not fit, with all the disk free.
-            Err(Errno::NOSPC | Errno::RANGE | Errno::TOOBIG) => {
-                let stub = Meta { elsewhere: true, ..Meta::default() }.pack()?;
-                fsetxattr(fd, XATTR, &stub, XattrFlags::empty()).map_err(error::write)?;
-            }
+            Err(Errno::NOSPC | Errno::RANGE | Errno::TOOBIG) => {}
             Err(e) => return Err(error::write(e)),
         }
     }
     let meta = Meta { key: Some(key.into()), ..meta.clone() };
-    write_beside(bucket, owner, &meta.pack()?).map_err(error::write)
+    write_beside(bucket, owner, &meta.pack()?).map_err(error::write)?;
+    if has_attributes {
+        let stub = Meta { elsewhere: true, ..Meta::default() }.pack()?;
+        fsetxattr(fd, XATTR, &stub, XattrFlags::empty()).map_err(error::write)?;
+    }
+    Ok(())
 }
 
 /// Removes the metadata of a folder that is an object no more.

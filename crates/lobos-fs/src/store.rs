@@ -1,10 +1,11 @@
 //! The store: one arm per operation.
 
-use lobos_proto::op::{DeleteObjects, Deleted, Deletions, GetObject, PutObject};
+use lobos_proto::op::{
+    Acl, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
+};
 use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
 
 use crate::bucket::{Bucket, Shared};
-use crate::delete;
 use crate::list::Lister;
 use crate::locks::Locks;
 use crate::object::{self, Object};
@@ -13,6 +14,7 @@ use crate::roots::{Roots, Sure};
 use crate::scratch::Scratches;
 use crate::seen::Seen;
 use crate::upload::Upload;
+use crate::{configuration, delete, tagging};
 
 /// Buckets that are directories, objects that are plain files.
 pub struct FsStore {
@@ -76,6 +78,14 @@ impl FsStore {
         Ok(Response::DeleteObjects(Deletions { results, quiet: request.quiet }))
     }
 
+    /// Whether what an ACL is about is there.
+    fn check(&self, acl: &Acl) -> Result<(), Error> {
+        match &acl.key {
+            Some(key) => self.find(&acl.bucket, key).map(drop),
+            None => self.now(&acl.bucket).map(drop),
+        }
+    }
+
     fn now(&self, name: &BucketName) -> Result<Bucket, Error> {
         self.roots.bucket(name, Sure::Now)
     }
@@ -101,7 +111,7 @@ impl Store for FsStore {
             }
             Request::ListBuckets(request) => Response::ListBuckets(self.roots.list(request)?),
             Request::CreateBucket(request) => {
-                self.roots.create(&request.bucket)?;
+                self.roots.create(&request)?;
                 Response::CreateBucket { bucket: request.bucket }
             }
             Request::DeleteBucket(request) => {
@@ -116,31 +126,57 @@ impl Store for FsStore {
                 self.now(&request.bucket)?;
                 Response::GetBucketLocation
             }
-            Request::GetBucketVersioning(request) => {
-                self.now(&request.bucket)?;
-                Response::GetBucketVersioning
+            Request::GetBucketConfiguration(request) => {
+                let kept = configuration::read(&self.now(&request.bucket)?, request.kind)?;
+                request.respond(kept)?
             }
-            Request::GetObjectLockConfiguration(request) => {
-                self.now(&request.bucket)?;
-                let none = Error::new(Code::ObjectLockConfigurationNotFoundError);
-                return Err(none.bucket(request.bucket.as_str()));
+            Request::PutBucketConfiguration(request) => {
+                let bucket = self.now(&request.bucket)?;
+                match request.document {
+                    Some(document) => {
+                        configuration::write(&bucket, request.kind, &document)?;
+                        Response::PutBucketConfiguration
+                    }
+                    None => {
+                        configuration::remove(&bucket, request.kind)?;
+                        Response::DeleteBucketConfiguration
+                    }
+                }
+            }
+            Request::GetAcl(request) => {
+                self.check(&request)?;
+                Response::GetAcl
+            }
+            Request::PutAcl(request) => {
+                self.check(&request)?;
+                Response::PutAcl
+            }
+            Request::GetObjectTagging(request) => {
+                let bucket = self.now(&request.bucket)?;
+                Response::GetObjectTagging(tagging::read(&bucket, &request.key)?)
+            }
+            Request::PutObjectTagging(request) => {
+                let bucket = self.now(&request.bucket)?;
+                let response = match request.tags {
+                    Some(_) => Response::PutObjectTagging,
+                    None => Response::DeleteObjectTagging,
+                };
+                tagging::write(&bucket, &request.key, &request.tags.unwrap_or_default())?;
+                response
+            }
+            Request::GetObjectAttributes(request) => {
+                let info = self.find(&request.bucket, &request.key)?.info;
+                Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
             }
             Request::CopyObject(_)
             | Request::RenameObject(_)
-            | Request::GetObjectAttributes(_)
-            | Request::GetObjectTagging(_)
-            | Request::PutObjectTagging(_)
             | Request::CreateMultipartUpload(_)
             | Request::UploadPart(_)
             | Request::UploadPartCopy(_)
             | Request::CompleteMultipartUpload(_)
             | Request::AbortMultipartUpload(_)
             | Request::ListParts(_)
-            | Request::ListMultipartUploads(_)
-            | Request::GetBucketConfiguration(_)
-            | Request::PutBucketConfiguration(_)
-            | Request::GetAcl(_)
-            | Request::PutAcl(_) => return Err(Error::new(Code::NotImplemented)),
+            | Request::ListMultipartUploads(_) => return Err(Error::new(Code::NotImplemented)),
         };
         Ok(Outcome::Done(response))
     }
@@ -165,8 +201,6 @@ impl Store for FsStore {
             | Request::CreateMultipartUpload(_) => self.durable,
             Request::HeadBucket(_)
             | Request::GetBucketLocation(_)
-            | Request::GetBucketVersioning(_)
-            | Request::GetObjectLockConfiguration(_)
             | Request::HeadObject(_)
             | Request::GetObject(_)
             | Request::GetObjectAttributes(_)

@@ -79,7 +79,7 @@ impl Temp {
     }
 
     /// In exactly this folder, for the mount that it is on.
-    fn within(bucket: &Bucket, folder: BorrowedFd<'_>) -> Result<Self, Errno> {
+    pub(crate) fn within(bucket: &Bucket, folder: BorrowedFd<'_>) -> Result<Self, Errno> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         if !bucket.shared().quirks.no_tmpfile
             && let Ok(fd) = openat(folder, ".", flags, Mode::from_raw_mode(0o666))

@@ -26,7 +26,7 @@ pub(crate) struct Upload {
 impl Upload {
     /// Accepts the upload, or not: what can be known beforehand is known before the client sends
     /// its bytes.
-    pub(crate) fn begin(bucket: Bucket, put: Box<PutObject>) -> Result<Self, Error> {
+    pub(crate) fn begin(bucket: Bucket, mut put: Box<PutObject>) -> Result<Self, Error> {
         if !put.conditions.is_empty() {
             check(&bucket, &put)?;
         }
@@ -38,6 +38,8 @@ impl Upload {
         let temp = temp.map(|folder| Temp::near(&bucket, folder)).transpose();
         let temp = temp.map_err(|e| bucket.failed(e))?;
         let md5 = bucket.has_md5().then_some(Algorithm::Md5);
+        // S3 keeps this one where the client sends none.
+        put.checksum = put.checksum.or(md5.map(|_| Algorithm::Crc64Nvme));
         let wanted = put.verify.iter().copied().chain(put.checksum).chain(md5);
         let hasher = Hasher::new(wanted);
         Ok(Self { bucket, put, temp, hasher, size: 0, failed: false })

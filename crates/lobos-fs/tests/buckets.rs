@@ -21,7 +21,7 @@ fn code(done: Result<Outcome, Error>) -> Result<(), Code> {
 
 fn create(store: &FsStore, name: &str) -> Result<(), Code> {
     let bucket = BucketName::new(name).unwrap();
-    code(store.call(Request::CreateBucket(CreateBucket { bucket })))
+    code(store.call(Request::CreateBucket(CreateBucket { bucket, configurations: Vec::new() })))
 }
 
 fn delete(store: &FsStore, name: &str) -> Result<(), Code> {
@@ -103,6 +103,7 @@ fn root_buckets() {
         prefix: String::new(),
         after: after.map(str::to_owned),
         max,
+        is_paged: true,
     };
     assert_eq!(
         list(&store, request(None, Some(2))),

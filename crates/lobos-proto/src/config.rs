@@ -71,8 +71,13 @@ pub struct Limits {
     pub head: usize,
     /// Header lines.
     pub headers: usize,
-    /// An XML body.
+    /// An XML body: the 10,000 parts of a CompleteMultipartUpload fit, each with a SHA512 and with
+    /// white space (221 bytes without).
     pub document: usize,
+    /// What a POST form holds besides its file: 20 KB in S3.
+    pub form: usize,
+    /// Fields of a POST form.
+    pub fields: usize,
     /// The object of one PUT: 5 GiB in S3.
     pub object: u64,
     /// x-amz-meta-* names and values together: 2 KiB in S3.
@@ -96,7 +101,9 @@ impl Default for Limits {
         Self {
             head: 64 << 10,
             headers: 128,
-            document: 2 << 20,
+            document: 4 << 20,
+            form: 20 << 10,
+            fields: 100,
             object: 5 << 30,
             user_metadata: 2 << 10,
             delete_keys: 1000,

@@ -11,14 +11,13 @@ use lobos_digest::{Algorithm, Digest, Digests};
 use crate::op::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
-    GetBucketLocation, GetBucketVersioning, GetObject, GetObjectAttributes,
-    GetObjectLockConfiguration, GetObjectTagging, HeadBucket, HeadObject, ListBuckets,
-    ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
+    GetBucketLocation, GetObject, GetObjectAttributes, GetObjectTagging, HeadBucket, HeadObject,
+    ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
 use crate::op::{
-    Buckets, CompletedUpload, Configuration, CopiedObject, CopiedPart, CreatedUpload, Deletions,
-    ObjectAttributes, ObjectResponse, Page, PartsPage, StoredPart, UploadsPage,
+    Buckets, CompletedUpload, CopiedObject, CopiedPart, CreatedUpload, Deletions, ObjectAttributes,
+    ObjectResponse, Page, PartsPage, StoredPart, UploadsPage,
 };
 use crate::s3::checksum::Checksum;
 use crate::s3::error::{Code, Error};
@@ -107,24 +106,31 @@ impl Expected {
     /// # Errors
     /// `BadDigest`, `XAmzContentSHA256Mismatch`.
     pub fn check(&self, computed: &Digests) -> Result<(), Error> {
-        let differs = |promised: &Option<Digest>| {
-            promised.is_some_and(|p| computed.get(p.algorithm()) != Some(p))
+        let wrong = |promised: &Option<Digest>| {
+            let promised = (*promised)?;
+            let found = computed.get(promised.algorithm());
+            (found != Some(promised)).then_some((promised, found))
         };
-        if differs(&self.md5) {
-            return Err(Error::new(Code::BadDigest));
+        let text = |found: Option<Digest>, text: fn(&Digest) -> String| {
+            found.as_ref().map(text).unwrap_or_default()
+        };
+        if let Some((md5, found)) = wrong(&self.md5) {
+            return Err(Error::new(Code::BadDigest)
+                .element("ExpectedDigest", md5.to_hex())
+                .element("CalculatedDigest", text(found, Digest::to_base64)));
         }
-        if differs(&self.sha256) {
-            return Err(Error::new(Code::XAmzContentSHA256Mismatch));
+        if let Some((sha256, found)) = wrong(&self.sha256) {
+            return Err(Error::new(Code::XAmzContentSHA256Mismatch)
+                .element("ClientComputedContentSHA256", sha256.to_hex())
+                .element("S3ComputedContentSHA256", text(found, Digest::to_hex)));
         }
-        match &self.checksum {
-            Some(checksum) if differs(&self.checksum) => {
-                let name = checksum.algorithm().name();
-                let message =
-                    format!("The {name} you specified did not match the calculated checksum.");
-                Err(Error::new(Code::BadDigest).message(message))
-            }
-            _ => Ok(()),
+        if let Some((checksum, _)) = wrong(&self.checksum) {
+            let name = checksum.algorithm().name();
+            let message =
+                format!("The {name} you specified did not match the calculated checksum.");
+            return Err(Error::new(Code::BadDigest).message(message));
         }
+        Ok(())
     }
 
     /// The digests to compute for [`Expected::check`].
@@ -153,8 +159,6 @@ pub enum Request {
     HeadBucket(HeadBucket),
     DeleteBucket(DeleteBucket),
     GetBucketLocation(GetBucketLocation),
-    GetBucketVersioning(GetBucketVersioning),
-    GetObjectLockConfiguration(GetObjectLockConfiguration),
     ListObjects(ListObjects),
     HeadObject(HeadObject),
     GetObject(GetObject),
@@ -190,7 +194,6 @@ pub enum Response {
     HeadBucket,
     DeleteBucket,
     GetBucketLocation,
-    GetBucketVersioning,
     ListObjects(Box<Page>),
     HeadObject(Box<ObjectResponse>),
     GetObject(Box<ObjectResponse>),
@@ -213,11 +216,8 @@ pub enum Response {
     AbortMultipartUpload,
     ListParts(Box<PartsPage>),
     ListMultipartUploads(Box<UploadsPage>),
-    /// `None` if the bucket has none.
-    GetBucketConfiguration {
-        kind: Configuration,
-        document: Option<String>,
-    },
+    /// The document.
+    GetBucketConfiguration(String),
     PutBucketConfiguration,
     /// To a PutBucketConfiguration without a document.
     DeleteBucketConfiguration,

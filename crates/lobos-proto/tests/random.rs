@@ -50,6 +50,16 @@ const REQUESTS: &[&str] = &[
     "PUT /nowhere/a HTTP/1.1|@Content-Length: 30||012345678901234567890123456789",
     "PUT /nowhere/a HTTP/1.1|@Content-Length: 90||0123456789",
     "OPTIONS /photos/a.txt HTTP/1.1|@Origin: http://localhost||",
+    "POST /bench HTTP/1.1|@Content-Type: multipart/form-data; boundary=B|Content-Length: 118|\
+     |--B|Content-Disposition: form-data; name=\"key\"||k|--B|Content-Disposition: form-data\
+     ; name=file||hello|--B--|",
+    "POST /bench HTTP/1.1|@Content-Type: multipart/form-data; boundary=B|Transfer-Encoding: c\
+     hunked||2|--|3a|B|Content-Disposition: form-data; name=\"key\"||k|--B|C|-5||35|-B|Conten\
+     t-Disposition: form-data; name=file||a|-|3|-b\r|4|\n--B|4|--||0||",
+    "OPTIONS /bench/a HTTP/1.1|@Origin: https://x.app.example|Access-Control-Request-Method: PUT||",
+    "PUT /bench/a HTTP/1.1|@Origin: https://x.app.example|Content-Length: 5||hello",
+    "PUT /photos/a HTTP/1.1|@Origin: https://x.app.example|Content-Length: 5||hello",
+    "GET /bench/a HTTP/1.1|@Origin: null||",
     "PATCH /photos/a.txt?acl HTTP/1.1|@Content-Length: 3||abc",
     "||GET /photos/page.html HTTP/1.1|@|",
 ];
@@ -92,6 +102,11 @@ const PIECES: &[&str] = &[
     "HEAD ",
     "PUT ",
     "&uploads",
+    "--B",
+    "\r\n--B--",
+    "\r\n--B\r\n",
+    "Origin: https://x.app.example\r\n",
+    "Content-Type: multipart/form-data; boundary=B\r\n",
 ];
 
 fn small() -> Arc<Config> {
@@ -99,6 +114,7 @@ fn small() -> Arc<Config> {
         let limits = &mut config.limits;
         (limits.head, limits.headers, limits.document, limits.object) = (400, 8, 80, 40);
         (limits.user_metadata, limits.delete_keys, limits.max_keys) = (20, 3, 3);
+        (limits.form, limits.fields) = (200, 3);
         (limits.chunk_line, limits.trailers, limits.drain, limits.linger) = (40, 60, 40, 100);
     })
 }

@@ -404,7 +404,9 @@ impl Driver {
                     self.eager = self.received > sent.start + sent.plan.head as u64;
                 }
             }
-            Job::Append(..) | Job::Commit(..) => self.check_open(1, 0, "a job", around.store),
+            Job::Append(..) | Job::Held(..) | Job::Commit(..) => {
+                self.check_open(1, 0, "a job", around.store);
+            }
         }
         // The final answer comes only after this.
         assert!(matches!(job, Job::Call(..)) || !self.answering, "a job behind the answer");

@@ -184,6 +184,8 @@ fn config() -> Config {
         limits: Limits {
             head: HEAD,
             headers: 16,
+            form: 600,
+            fields: 8,
             document: 900,
             object: OBJECT as u64,
             user_metadata: 64,

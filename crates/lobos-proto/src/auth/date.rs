@@ -10,7 +10,7 @@ pub(super) fn is_day(text: &str) -> bool {
 }
 
 /// Reads `yyyyMMdd'T'HHmmss'Z'`; `None` for anything else and for times that do not exist.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let (day, clock) = text.strip_suffix('Z')?.split_once('T')?;
     let digits = clock.len() == 6 && clock.bytes().all(|b| b.is_ascii_digit());
     if !is_day(day) || !digits {

@@ -2,7 +2,7 @@
 
 mod canonical;
 mod chain;
-mod date;
+pub(crate) mod date;
 mod keys;
 mod policy;
 mod presigned;
@@ -87,6 +87,9 @@ fn check_header(
             .detail("ArgumentValue", header)),
     }
 }
+
+/// Who owns everything if a request names nobody.
+pub(crate) const OWNER: &str = "lobos";
 
 /// The access key that a request names, whether or not its signature is right: in the header or in
 /// the query, in version 4 or 2.

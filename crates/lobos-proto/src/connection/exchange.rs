@@ -1,7 +1,10 @@
 //! What one request and its answer have in common.
 
-use crate::http::encode::Context;
+use crate::auth::{OWNER, access_key};
+use crate::http::encode::{Context, US_EAST_1};
 use crate::http::head::{Framing, Head};
+use crate::http::target::{Query, Target};
+use crate::op::Headers;
 use crate::{Config, Error, Now, Request};
 
 /// The request that is being answered.
@@ -12,10 +15,12 @@ pub(super) struct Exchange {
     request_number: u64,
     /// The target up to its query.
     resource: String,
-    /// The Origin, if it may read the answer.
-    origin: Option<String>,
-    /// Access-Control-Request-Headers.
-    pub(super) asked_headers: String,
+    /// The access key that the request names, else [`OWNER`].
+    owner: String,
+    /// The Host header.
+    host: String,
+    /// For the page of another origin that may read the answer.
+    pub(super) cors: Headers,
     head: bool,
     old: bool,
     /// The connection may stay after the answer.
@@ -38,8 +43,9 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
-            origin: None,
-            asked_headers: String::new(),
+            owner: String::new(),
+            host: String::new(),
+            cors: Headers::new(),
             head: false,
             old: false,
             keep: false,
@@ -56,8 +62,10 @@ impl Exchange {
         self.request_number += 1;
         self.resource.clear();
         self.resource.push('/');
-        self.origin = None;
-        self.asked_headers.clear();
+        self.owner.clear();
+        self.owner.push_str(OWNER);
+        self.host.clear();
+        self.cors = Headers::new();
         (self.head, self.old, self.keep) = (false, false, false);
         (self.awaits_continue, self.broken, self.linger) = (false, false, false);
         self.drained = 0;
@@ -68,25 +76,27 @@ impl Exchange {
     ///
     /// # Errors
     /// `InvalidRequest` if the end of the request cannot be known.
-    pub(super) fn read(&mut self, head: &Head<'_>, config: &Config) -> Result<Framing, Error> {
+    pub(super) fn read(&mut self, head: &Head<'_>) -> Result<Framing, Error> {
         self.head = head.method == "HEAD";
         self.old = head.old;
         self.resource.clear();
-        self.resource.push_str(head.target.split('?').next().unwrap_or_default());
+        match Target::parse(head.target) {
+            Ok(target) => {
+                self.resource.push_str(target.path);
+                if let Some(owner) = owner(head, target.query) {
+                    self.owner = owner;
+                }
+            }
+            Err(_) => self.resource.push_str(head.target.split('?').next().unwrap_or_default()),
+        }
         let framing = head.framing()?;
-        head.host()?;
+        self.host.push_str(head.host()?.unwrap_or_default());
         self.keep = if head.old {
             head.has_word("connection", "keep-alive")
         } else {
             !head.has_word("connection", "close")
         };
         self.awaits_continue = !head.old && head.has_word("expect", "100-continue");
-        let allowed = |origin: &&str| config.origins.iter().any(|a| a == "*" || a == origin);
-        if let Some(origin) = head.get("origin").filter(allowed) {
-            self.origin = Some(origin.to_owned());
-            let asked = head.get("access-control-request-headers");
-            self.asked_headers.push_str(asked.unwrap_or_default());
-        }
         Ok(framing)
     }
 
@@ -94,14 +104,24 @@ impl Exchange {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
+            host: &self.host,
             head: self.head,
             old: self.old,
             keep: self.keep,
             now,
-            region: config.region.as_deref(),
-            origin: self.origin.as_deref(),
+            region: config.region.as_deref().unwrap_or(US_EAST_1),
+            owner: &self.owner,
+            cors: &self.cors,
         }
     }
+}
+
+/// The access key that a request names.
+fn owner(head: &Head<'_>, query: &str) -> Option<String> {
+    // Few queries name one, and a query is not to be read twice for nothing.
+    let names = query.contains("Credential") || query.contains("AWSAccessKeyId");
+    let query = if names { Query::parse(query).unwrap_or_default() } else { Query::default() };
+    access_key(head, &query)
 }
 
 /// Spreads a counter over 64 bits (the finalizer of splitmix64).

@@ -1,25 +1,30 @@
 //! One connection as a state machine: the states, and what leads from one to the next.
 //!
 //! ```text
-//! Head -> Call -> [Body -> Commit] -> Respond -> Head | Drain -> Head | HalfClose -> Linger
-//!      \-> Document -> Call
+//! Head -> [Gate] -> Call -> [Body -> Commit] -> Respond -> Head | Drain -> Head | HalfClose -> Linger
+//!                \-> Document | Form -> Call
 //! ```
 //! Whatever state it is in, it waits for exactly one thing: [`Step`] says which, and
 //! [`Connection::deadline`] how long.
 
+mod document;
 mod exchange;
+mod form;
+mod gate;
+mod respond;
 mod step;
 mod time;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::http::body::{Body, Piece};
-use crate::http::encode::{self, Answer};
+use crate::http::body::{Body, Piece, Promise};
 use crate::http::head::{self, Framing, Head};
-use crate::op::{Document, Route, route, write};
-use crate::{Code, Config, Error, Expected, Now, Request, Response};
+use crate::op::{Document, Route, route};
+use crate::{Code, Config, Error, Now, Response};
 use exchange::Exchange;
+use form::Posting;
+use gate::Gate;
 pub use step::{Step, Transmit};
 
 /// The state of one connection.
@@ -31,6 +36,8 @@ pub struct Connection {
     exchange: Exchange,
     /// The body of the request, until all of it has been read.
     incoming: Option<Box<Body>>,
+    /// The form that is the body, until the answer.
+    form: Option<Box<Posting>>,
     /// Bytes to write, and how many of them are written.
     out: Vec<u8>,
     written: usize,
@@ -48,6 +55,10 @@ enum State {
     Head {
         scanned: usize,
     },
+    /// A page of another origin asks, so the store is asked for the rules of its bucket.
+    Gate(Box<Gate>),
+    /// The fields of a form gather.
+    Form,
     /// An XML body gathers.
     Document(Box<(Document, Vec<u8>)>),
     /// The store is asked.
@@ -77,6 +88,7 @@ impl Connection {
             since: now.instant,
             exchange,
             incoming: None,
+            form: None,
             out: Vec::new(),
             written: 0,
             body: 0..0,
@@ -118,8 +130,10 @@ impl Connection {
 
     /// The store has answered `Call` or `Commit`, or refused an append.
     pub fn answer(&mut self, answer: Result<Response, Error>, now: Now) {
-        if !matches!(self.state, State::Closed | State::Respond) {
-            self.respond(answer.as_ref().map_err(Clone::clone), now);
+        match std::mem::replace(&mut self.state, State::Respond) {
+            State::Gate(gate) => self.ruled(*gate, answer, now),
+            state @ (State::Closed | State::Respond) => self.state = state,
+            _ => self.respond(answer.as_ref().map_err(Clone::clone), now),
         }
     }
 
@@ -152,7 +166,7 @@ impl Connection {
     /// The socket or the source failed: nothing more can be said.
     pub fn abort(&mut self) {
         self.state = State::Closed;
-        self.incoming = None;
+        (self.incoming, self.form) = (None, None);
     }
 
     /// Close as soon as what runs is finished; close now if nothing runs.
@@ -185,10 +199,12 @@ impl Connection {
         match &mut self.state {
             State::Head { .. } => self.step_head(input, now),
             State::Document(_) => self.step_document(input, now),
-            State::Call => {
+            State::Form => self.step_form(input, now),
+            State::Call | State::Gate(_) => {
                 let request = self.exchange.request.take();
                 (0, Some(Step::Call(request.expect("the store has not answered yet"))))
             }
+            State::Body if self.form.is_some() => self.step_file(input, now),
             State::Body => self.step_body(input, now),
             State::Commit => panic!("the store has not answered yet"),
             State::Respond if self.body.is_empty() => {
@@ -251,7 +267,7 @@ impl Connection {
         self.exchange.begin();
         let exchange = &mut self.exchange;
         let parsed = Head::parse(bytes, &config.limits, |head| {
-            let framing = exchange.read(head, &config)?;
+            let framing = exchange.read(head)?;
             // Also for a body of no bytes: botocore takes a final answer without it for an error
             // and then loses the answer to the next request of the connection.
             exchange.awaits_continue &= !more && framing != Framing::None;
@@ -263,7 +279,7 @@ impl Connection {
                 self.exchange.broken = true;
                 self.respond(Err(error), now);
             }
-            Ok((framing, route)) => self.take_route(framing, route, now),
+            Ok((framing, routed)) => self.admit(framing, routed, now),
         }
     }
 
@@ -285,8 +301,14 @@ impl Connection {
                 self.state = State::Document(Box::new((document, Vec::new())));
                 self.continue_if_awaited();
             }
+            Ok(Route::Form(form)) => {
+                self.incoming = Some(Box::new(Body::new(framing, Promise::default(), u64::MAX)));
+                self.form = Some(Box::new(Posting::new(form.0, form.1)));
+                self.state = State::Form;
+                self.continue_if_awaited();
+            }
             other => {
-                let body = Body::new(framing, crate::http::body::Promise::default(), u64::MAX);
+                let body = Body::new(framing, Promise::default(), u64::MAX);
                 self.incoming = (!body.is_over()).then(|| Box::new(body));
                 match other {
                     Ok(Route::Call(request)) => {
@@ -350,122 +372,5 @@ impl Connection {
             },
             Err(step) => (used, step),
         }
-    }
-
-    fn step_document<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
-        let (used, piece) = self.piece(input, now);
-        match (piece, &mut self.state) {
-            (Ok(Piece::Data(data)), State::Document(document)) => {
-                document.1.extend_from_slice(data);
-            }
-            (Ok(_), _) => {
-                let request = self.expected().and_then(|expected| self.read_document(&expected));
-                match request {
-                    Ok(request) => self.exchange.request = Some(request),
-                    Err(error) => self.respond(Err(error), now),
-                }
-            }
-            (Err(step), _) => return (used, step),
-        }
-        (used, None)
-    }
-
-    /// The end of the body: it is read, and this is what was promised about it.
-    fn expected(&mut self) -> Result<Expected, Error> {
-        match self.incoming.take() {
-            Some(mut body) => body.expected(),
-            None => Ok(Expected::default()),
-        }
-    }
-
-    fn read_document(&mut self, expected: &Expected) -> Result<Request, Error> {
-        let State::Document(document) = std::mem::replace(&mut self.state, State::Call) else {
-            return Err(Error::new(Code::InternalError));
-        };
-        let (document, bytes) = *document;
-        let mut hasher = lobos_digest::Hasher::new(expected.algorithms());
-        hasher.update(&bytes);
-        expected.check(&hasher.finish())?;
-        document.parse(&bytes, &self.config.limits)
-    }
-
-    fn step_drain<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
-        if !input.is_empty() {
-            self.since = now.instant;
-        }
-        let Some(body) = &mut self.incoming else {
-            self.state = State::Head { scanned: 0 };
-            return (0, None);
-        };
-        match body.discard(input, &self.config.limits) {
-            Ok((used, over)) => {
-                self.exchange.drained += used as u64;
-                if self.exchange.drained > self.config.limits.drain {
-                    self.state = State::HalfClose;
-                } else if over {
-                    self.incoming = None;
-                } else if self.peer_closed {
-                    self.abort();
-                } else {
-                    return (used, Some(Step::Read { expect: 0 }));
-                }
-                (used, None)
-            }
-            // Where the next request begins is unknown, but the answer shall be read.
-            Err(_) => {
-                self.state = State::HalfClose;
-                (0, None)
-            }
-        }
-    }
-
-    /// Writes the answer and decides whether the connection stays.
-    fn respond(&mut self, answer: Result<&Response, Error>, now: Now) {
-        let rest = self.incoming.as_ref().map_or(Some(0), |body| body.left());
-        let small = rest.is_none_or(|rest| rest <= self.config.limits.drain);
-        // A client that awaits `100 Continue` may send its body or not: nobody can tell what the
-        // next byte is.
-        let unsure = self.exchange.awaits_continue && rest != Some(0);
-        let lost = self.exchange.broken || unsure || !small;
-        // A client that keeps the connection may have sent its next request already, and a reset
-        // would take this answer from it.
-        let more = self.exchange.keep && self.finishing;
-        self.exchange.keep &= !lost && !self.finishing && !self.peer_closed;
-        self.exchange.linger = lost || more || rest != Some(0);
-        self.written = 0;
-        self.out.clear();
-        let context = self.exchange.context(now, &self.config);
-        self.body = match answer {
-            Ok(response) => write(&mut self.out, &context, response),
-            Err(error) => {
-                encode::error(&mut self.out, &context, &error);
-                0..0
-            }
-        };
-        self.state = State::Respond;
-        self.since = now.instant;
-    }
-
-    fn preflight(&mut self, now: Now) {
-        self.respond(Ok(&Response::DeleteObject), now);
-        self.out.clear();
-        let context = self.exchange.context(now, &self.config);
-        let mut answer = Answer::new(&mut self.out, &context, 200);
-        answer.header("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE");
-        answer.header("Access-Control-Allow-Headers", &self.exchange.asked_headers);
-        answer.header("Access-Control-Max-Age", 3000);
-        answer.empty();
-    }
-
-    /// The answer is out.
-    fn answered(&mut self, now: Now) {
-        self.since = now.instant;
-        self.exchange.drained = 0;
-        self.state = match (self.exchange.keep && !self.finishing, &self.incoming) {
-            (true, None) => State::Head { scanned: 0 },
-            (true, Some(_)) => State::Drain,
-            (false, _) if self.exchange.linger || self.exchange.keep => State::HalfClose,
-            (false, _) => State::Closed,
-        };
     }
 }

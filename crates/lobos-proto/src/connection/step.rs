@@ -21,6 +21,9 @@ pub enum Step<'i> {
     Call(Request),
     /// Append these bytes to the sink. The slice ends at the returned count.
     Body(&'i [u8]),
+    /// Append these bytes to the sink: they came with earlier input, and only now it is known that
+    /// they are of the object. Fewer than 100.
+    Held(Vec<u8>),
     /// Commit the sink; tell the outcome by [`Connection::answer`].
     Commit(Expected),
     /// Shut the write side of the socket, then go on.

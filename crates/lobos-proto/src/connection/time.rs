@@ -13,9 +13,10 @@ impl Connection {
         let limit = match self.state {
             State::Head { scanned: 0 } => patience.idle,
             State::Head { .. } => patience.head,
-            State::Document(_) | State::Body | State::Respond | State::Drain => patience.stall,
+            State::Document(_) | State::Form | State::Body => patience.stall,
+            State::Respond | State::Drain => patience.stall,
             State::HalfClose | State::Linger(_) => patience.linger,
-            State::Call | State::Commit | State::Closed => return None,
+            State::Gate(_) | State::Call | State::Commit | State::Closed => return None,
         };
         self.since.checked_add(limit)
     }
@@ -27,7 +28,7 @@ impl Connection {
         }
         match self.state {
             State::Head { scanned: 1.. } => self.exchange.begin(),
-            State::Document(_) | State::Body if self.out.is_empty() => {}
+            State::Document(_) | State::Form | State::Body if self.out.is_empty() => {}
             _ => return self.abort(),
         }
         self.exchange.broken = true;

@@ -110,10 +110,7 @@ impl Body {
                         inner.advance(&outer[used..used + count]);
                         (used, count)
                     }
-                    (0, Window::End) => {
-                        return Err(Error::new(Code::IncompleteBody)
-                            .message("The body goes on after its last chunk."));
-                    }
+                    (0, Window::End) => return Err(self.goes_on()),
                     (used, Window::End) => (used, 0),
                 },
             };
@@ -125,6 +122,16 @@ impl Body {
                 return Ok((at, Piece::Data(&input[start..at])));
             }
         }
+    }
+
+    /// The last `count` bytes of the piece that came last are to come again.
+    ///
+    /// # Panics
+    /// If the body is aws-chunked.
+    pub(crate) fn put_back(&mut self, count: usize) {
+        assert!(self.inner.is_none(), "only what has one framing goes back");
+        self.decoded -= count as u64;
+        self.outer.put_back(count as u64);
     }
 
     /// Takes pieces and drops them; for a body that nobody wants, so nothing in it is checked but
@@ -171,9 +178,20 @@ impl Body {
         }
         if let Some(algorithm) = announced {
             let value = inner.trailer(algorithm.header()).ok_or_else(malformed)?;
-            expected.checksum = Some(checksum(algorithm, value)?);
+            expected.checksum = Some(checksum(algorithm, value, "trailing header")?);
         }
         Ok(expected)
+    }
+
+    /// There is more behind the last chunk: what should have been the trailer, if that is missing.
+    fn goes_on(&self) -> Error {
+        let (inner, announced) = (self.inner.as_ref(), self.promise.trailer);
+        match announced.zip(inner) {
+            Some((algorithm, inner)) if inner.trailer(algorithm.header()).is_none() => {
+                Error::new(Code::MalformedTrailerError)
+            }
+            _ => terminated(),
+        }
     }
 
     fn expect(&self) -> u64 {
@@ -189,14 +207,18 @@ impl Body {
             return Err(Error::new(Code::IncompleteBody));
         }
         if self.decoded > self.limit {
-            return Err(Error::new(Code::EntityTooLarge));
+            return Err(
+                Error::new(Code::EntityTooLarge).element("MaxSizeAllowed", self.limit.to_string())
+            );
         }
         Ok(())
     }
 
     fn check_end(&self) -> Result<(), Error> {
-        let whole = self.inner.as_ref().is_none_or(Chunks::may_end);
-        if !whole || self.promise.decoded.is_some_and(|declared| declared != self.decoded) {
+        if !self.inner.as_ref().is_none_or(Chunks::may_end) {
+            return Err(terminated());
+        }
+        if self.promise.decoded.is_some_and(|declared| declared != self.decoded) {
             return Err(Error::new(Code::IncompleteBody));
         }
         self.inner.as_ref().map_or(Ok(()), Chunks::finish)
@@ -222,15 +244,27 @@ impl Outer {
             Self::Chunks(chunks) => chunks.advance(data),
         }
     }
+
+    fn put_back(&mut self, count: u64) {
+        match self {
+            Self::Length(left) => *left += count,
+            Self::Chunks(chunks) => chunks.put_back(count),
+        }
+    }
 }
 
-/// The base64 of a checksum in a header or trailer.
+/// What S3 says of an aws-chunked body that is not one.
+pub(super) fn terminated() -> Error {
+    Error::new(Code::IncompleteBody).message("The request body terminated unexpectedly")
+}
+
+/// The base64 of a checksum in a `place`: `header` or `trailing header`.
 ///
 /// # Errors
 /// `InvalidRequest`, as S3 has it.
-pub(crate) fn checksum(algorithm: Algorithm, value: &str) -> Result<Digest, Error> {
+pub(crate) fn checksum(algorithm: Algorithm, value: &str, place: &str) -> Result<Digest, Error> {
     Digest::from_base64(algorithm, value).ok_or_else(|| {
-        let message = format!("Value for {} header is invalid.", algorithm.header());
+        let message = format!("Value for {} {place} is invalid.", algorithm.header());
         Error::new(Code::InvalidRequest).message(message)
     })
 }

@@ -107,6 +107,17 @@ impl Chunks {
         *left = left.checked_sub(count as u64).expect("more than the window was taken");
     }
 
+    /// `count` bytes of those that were taken last are to come again.
+    ///
+    /// # Panics
+    /// If anything but data came since.
+    pub(crate) fn put_back(&mut self, count: u64) {
+        match &mut self.state {
+            State::Data(left) => *left += count,
+            _ => assert!(count == 0, "no data is open"),
+        }
+    }
+
     /// Bytes of the chunk that is open.
     pub(crate) fn expect(&self) -> u64 {
         match self.state {
@@ -234,13 +245,12 @@ fn trailer(line: &[u8]) -> Option<(String, String)> {
 }
 
 impl Chunks {
-    /// S3 has one word for whatever is wrong with aws-chunked.
+    /// S3 has one sentence for whatever is wrong with aws-chunked.
     fn refused(&self, why: &'static str) -> Error {
-        let code = match self.flavour {
-            Flavour::Http => Code::InvalidRequest,
-            Flavour::Aws => Code::IncompleteBody,
-        };
-        Error::new(code).message(why)
+        match self.flavour {
+            Flavour::Http => Error::new(Code::InvalidRequest).message(why),
+            Flavour::Aws => super::body::terminated(),
+        }
     }
 }
 

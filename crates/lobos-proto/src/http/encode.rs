@@ -3,8 +3,12 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use super::raw;
 use crate::s3::xml::Xml;
 use crate::{Code, Error, Now, Timestamp};
+
+/// The region of a server that has none.
+pub(crate) const US_EAST_1: &str = "us-east-1";
 
 /// What an answer must know of the request.
 #[derive(Debug)]
@@ -13,6 +17,8 @@ pub(crate) struct Context<'c> {
     pub(crate) request_id: u64,
     /// The path of the request, as it was sent.
     pub(crate) resource: &'c str,
+    /// The Host header, as it was sent; empty if there was none.
+    pub(crate) host: &'c str,
     /// HEAD: no body goes out.
     pub(crate) head: bool,
     /// HTTP/1.0.
@@ -20,10 +26,12 @@ pub(crate) struct Context<'c> {
     /// The connection stays.
     pub(crate) keep: bool,
     pub(crate) now: Now,
-    /// The region of the server, if it has one.
-    pub(crate) region: Option<&'c str>,
-    /// The web page's origin, if it is allowed.
-    pub(crate) origin: Option<&'c str>,
+    /// Where the server is.
+    pub(crate) region: &'c str,
+    /// Whose the buckets are: the access key that the request names.
+    pub(crate) owner: &'c str,
+    /// Headers for the web page that asks, if it may read the answer.
+    pub(crate) cors: &'c [(&'static str, String)],
 }
 
 /// One answer under construction.
@@ -47,18 +55,20 @@ impl<'a> Answer<'a> {
             (true, true) => answer.header("Connection", "keep-alive"),
             (true, false) => {}
         }
-        if let Some(origin) = context.origin {
-            answer.header("Access-Control-Allow-Origin", origin);
-            answer.header("Vary", "Origin");
-            // Without it a page sees neither ETag nor Content-Range nor x-amz-*.
-            answer.header("Access-Control-Expose-Headers", "*");
+        for (name, value) in context.cors {
+            answer.header(name, value);
         }
         answer
     }
 
-    /// The region that everything is in.
+    /// The id and name of the owner of everything.
+    pub(crate) fn owner(&self) -> &'a str {
+        self.context.owner
+    }
+
+    /// The region of the server, and so of every bucket.
     pub(crate) fn region(&self) -> &'a str {
-        self.context.region.unwrap_or("us-east-1")
+        self.context.region
     }
 
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
@@ -67,10 +77,24 @@ impl<'a> Answer<'a> {
         let start = self.out.len();
         // Writing to a Vec cannot fail.
         let _ = write!(self.out, "{name}: {value}");
+        if self.out[start..].contains(&raw::LEAD) {
+            let line = String::from_utf8_lossy(&self.out[start..]).into_owned();
+            self.out.truncate(start);
+            self.out.extend_from_slice(&raw::bytes(&line));
+        }
         if let Some(at) = self.out[start..].iter().position(|b| matches!(b, b'\r' | b'\n' | 0)) {
             self.out.truncate(start + at);
         }
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// The URL of the request without its query, as the client addressed it.
+    pub(crate) fn location(&self) -> String {
+        match (self.context.host, self.context.resource) {
+            ("", path) => path.to_owned(),
+            (host, path) if path.starts_with('/') => format!("http://{host}{path}"),
+            (_, absolute) => absolute.to_owned(),
+        }
     }
 
     /// Ends the head.
@@ -144,8 +168,10 @@ pub(crate) fn error(out: &mut Vec<u8>, context: &Context<'_>, error: &Error) {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
         204 => "No Content",
         206 => "Partial Content",
+        303 => "See Other",
         304 => "Not Modified",
         400 => "Bad Request",
         403 => "Forbidden",
@@ -184,12 +210,14 @@ mod tests {
         let context = Context {
             request_id: 1,
             resource: "/",
+            host: "",
             head: false,
             old: false,
             keep: true,
             now,
-            region: None,
-            origin: None,
+            region: US_EAST_1,
+            owner: "",
+            cors: &[],
         };
         let mut out = Vec::new();
         let mut answer = Answer::new(&mut out, &context, 200);

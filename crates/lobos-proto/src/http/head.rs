@@ -1,9 +1,11 @@
 //! A request head: httparse reads it, then RFC 9112's refusals, which httparse leaves to us.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use httparse::Header;
 
+use super::raw;
 use crate::{Code, Error, Limits};
 
 /// The most header lines that any configuration can allow.
@@ -90,32 +92,33 @@ impl<'h> Head<'h> {
         Ok(then(&Head { method, target, old: minor == 0, headers: request.headers }))
     }
 
+    /// Headers that came in another way, as the fields of a form.
+    pub(crate) fn of(headers: &'h [Header<'h>]) -> Self {
+        Self { method: "", target: "", old: false, headers }
+    }
+
     /// The first header of that name (lower case), trimmed. One that is not UTF-8 counts as absent;
-    /// where that matters use [`Head::text`].
+    /// what is to be kept is [`Head::text`].
     pub(crate) fn get(&self, name: &str) -> Option<&'h str> {
         let header = self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(header.value).ok().map(trim)
     }
 
-    /// The first header of that name; empty counts as absent.
-    ///
-    /// # Errors
-    /// `InvalidArgument` if it is not UTF-8.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Error> {
-        match self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)) {
-            Some(header) => {
-                let text = trim(utf8(header)?);
-                Ok(Some(text.to_owned()).filter(|t| !t.is_empty()))
-            }
-            None => Ok(None),
-        }
+    /// As [`Head::get`]; empty counts as absent.
+    pub(crate) fn filled(&self, name: &str) -> Option<&'h str> {
+        self.get(name).filter(|value| !value.is_empty())
     }
 
-    /// All headers whose name begins so (lower case): the rest of the name in lower case, value.
-    ///
-    /// # Errors
-    /// `InvalidArgument` if one is not UTF-8.
-    pub(crate) fn with_prefix(&self, prefix: &str) -> Result<Vec<(String, &'h str)>, Error> {
+    /// The first header of that name as it is to be kept (see [`raw::keep`]); empty counts as
+    /// absent.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let header = self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
+        Some(raw::keep(trim_bytes(header.value)).into_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// All headers whose name begins so (lower case): the rest of the name in lower case, and the
+    /// value as it is to be kept (see [`raw::keep`]).
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<(String, Cow<'h, str>)> {
         let mut found = Vec::new();
         for header in self.headers {
             let (Some(start), Some(rest)) =
@@ -124,10 +127,10 @@ impl<'h> Head<'h> {
                 continue;
             };
             if start.eq_ignore_ascii_case(prefix) {
-                found.push((rest.to_ascii_lowercase(), trim(utf8(header)?)));
+                found.push((rest.to_ascii_lowercase(), raw::keep(trim_bytes(header.value))));
             }
         }
-        Ok(found)
+        found
     }
 
     /// All lines, names and values as they were sent, in their order.
@@ -201,11 +204,12 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-fn utf8<'h>(header: &Header<'h>) -> Result<&'h str, Error> {
-    std::str::from_utf8(header.value).map_err(|_| {
-        let message = format!("The header {} is not UTF-8.", header.name);
-        Error::new(Code::InvalidArgument).message(message)
-    })
+/// As [`trim`].
+fn trim_bytes(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 fn refused(why: &'static str) -> Error {

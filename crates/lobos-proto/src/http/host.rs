@@ -78,11 +78,14 @@ fn without_port(host: &str) -> Option<&str> {
     (port_fits && !name.is_empty() && name.bytes().all(legal)).then_some(name)
 }
 
-/// Whether a page of `origin` may send requests to `host`: it comes from this server itself, or
-/// is allowed.
-pub(crate) fn origin_allowed(origin: &str, host: Option<&str>, allowed: &[String]) -> bool {
-    let own = origin.split_once("://").map(|(_, authority)| authority);
-    (own.is_some() && own == host) || allowed.iter().any(|a| a == "*" || a == origin)
+/// Whether a page of `origin` comes from `host`, that is from this server itself.
+pub(crate) fn is_own_origin(origin: &str, host: Option<&str>) -> bool {
+    origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host)
+}
+
+/// Whether `--cors-origin` lets in the pages of `origin`.
+pub(crate) fn origin_allowed(origin: &str, allowed: &[String]) -> bool {
+    allowed.iter().any(|a| a == "*" || a == origin)
 }
 
 #[cfg(test)]
@@ -131,13 +134,15 @@ mod tests {
 
     #[test]
     fn origins() {
-        // A page may send requests to its own server and where it is allowed, and nowhere else.
+        // A page is the server's own or is allowed by name; no other one is.
         let allowed = ["https://ok.org".to_owned()];
-        assert!(origin_allowed("http://localhost:1", Some("localhost:1"), &[]));
-        assert!(origin_allowed("https://ok.org", Some("localhost:1"), &allowed));
-        for foreign in ["https://evil.org", "null", "http://localhost:2", ""] {
-            assert!(!origin_allowed(foreign, Some("localhost:1"), &allowed), "{foreign}");
+        assert!(is_own_origin("http://localhost:1", Some("localhost:1")));
+        assert!(origin_allowed("https://ok.org", &allowed));
+        for foreign in ["https://evil.org", "null", "http://localhost:2", "", "localhost:1"] {
+            assert!(!is_own_origin(foreign, Some("localhost:1")), "{foreign}");
+            assert!(!is_own_origin(foreign, None), "{foreign}");
+            assert!(!origin_allowed(foreign, &allowed), "{foreign}");
         }
-        assert!(origin_allowed("null", None, &["*".to_owned()]));
+        assert!(origin_allowed("null", &["*".to_owned()]));
     }
 }

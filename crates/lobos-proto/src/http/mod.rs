@@ -3,7 +3,9 @@
 pub(crate) mod body;
 pub(crate) mod chunks;
 pub(crate) mod encode;
+pub(crate) mod form;
 pub(crate) mod head;
 pub(crate) mod host;
 pub mod range;
+mod raw;
 pub(crate) mod target;

@@ -26,7 +26,16 @@ impl AbortMultipartUpload {
         head: &Head<'_>,
         query: &Query,
     ) -> Result<Self, Error> {
-        let _ = (bucket, key, head, query);
-        Err(Error::new(Code::NotImplemented))
+        let upload = query.get("uploadId").unwrap_or_default().to_owned();
+        let name = "x-amz-if-match-initiated-time";
+        let initiated = match head.get(name).filter(|text| !text.is_empty()) {
+            None => None,
+            Some(text) => Some(Timestamp::from_http(text).ok_or_else(|| {
+                Error::new(Code::InvalidArgument)
+                    .message("The initiated time is not an HTTP date.")
+                    .argument(name, text)
+            })?),
+        };
+        Ok(Self { bucket, key, upload, initiated })
     }
 }

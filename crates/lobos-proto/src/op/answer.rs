@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::{
     acl, bucket_configuration, complete_multipart_upload, copy_object, create_bucket,
-    create_multipart_upload, delete_objects, get_bucket_location, get_bucket_versioning,
-    get_object_attributes, head_bucket, list_buckets, list_multipart_uploads, list_objects,
-    list_parts, object_tagging, put_object, upload_part, upload_part_copy,
+    create_multipart_upload, delete_objects, get_bucket_location, get_object_attributes,
+    head_bucket, list_buckets, list_multipart_uploads, list_objects, list_parts, object_tagging,
+    put_object, upload_part, upload_part_copy,
 };
 use crate::Response;
 use crate::http::encode::{Answer, Context};
@@ -37,7 +37,6 @@ pub(crate) fn write(out: &mut Vec<u8>, context: &Context<'_>, response: &Respons
         | Response::PutBucketConfiguration
         | Response::PutAcl => answer.empty(),
         Response::GetBucketLocation => get_bucket_location::write(answer),
-        Response::GetBucketVersioning => get_bucket_versioning::write(answer),
         Response::ListObjects(page) => list_objects::write(answer, page),
         Response::HeadObject(object) => object.write(answer),
         Response::GetObject(object) => {
@@ -60,8 +59,8 @@ pub(crate) fn write(out: &mut Vec<u8>, context: &Context<'_>, response: &Respons
         }
         Response::ListParts(page) => list_parts::write(answer, page),
         Response::ListMultipartUploads(page) => list_multipart_uploads::write(answer, page),
-        Response::GetBucketConfiguration { kind, document } => {
-            bucket_configuration::write(answer, *kind, document.as_deref());
+        Response::GetBucketConfiguration(document) => {
+            bucket_configuration::write(answer, document);
         }
         Response::GetAcl => acl::write(answer),
     }

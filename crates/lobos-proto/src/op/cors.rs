@@ -261,17 +261,12 @@ mod tests {
     #[test]
     fn matching() {
         // The first rule whose origin, method and headers all fit is the one.
-        let rules = CorsRules::parse(
-            &format!(
-                "<C>{}{}</C>",
-                "<CORSRule><AllowedOrigin>https://*.a.com</AllowedOrigin>\
+        let rules = CorsRules::parse(&format!(
+            "<CORSConfiguration><CORSRule><AllowedOrigin>https://*.a.com</AllowedOrigin>\
              <AllowedMethod>PUT</AllowedMethod><AllowedHeader>X-Amz-*</AllowedHeader>\
-             <AllowedHeader>content-type</AllowedHeader></CORSRule>",
-                format!("<CORSRule>{PLAIN}</CORSRule>")
-            )
-            .replace("<C>", "<CORSConfiguration>")
-            .replace("</C>", "</CORSConfiguration>"),
-        );
+             <AllowedHeader>content-type</AllowedHeader></CORSRule><CORSRule>{PLAIN}</CORSRule>\
+             </CORSConfiguration>"
+        ));
         let found = |origin, method, headers: &[&str]| {
             rules.find(origin, method, headers).and_then(|rule| rule.lets_in(origin))
         };

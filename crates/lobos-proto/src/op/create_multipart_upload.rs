@@ -2,8 +2,11 @@
 
 use lobos_digest::Algorithm;
 
+use super::put_object::metadata;
+use super::supported::check_supported;
 use crate::http::encode::Answer;
 use crate::http::head::Head;
+use crate::s3::xml::Xml;
 use crate::{BucketName, ChecksumType, Code, Error, Key, Limits, Metadata, TagSet};
 
 /// Begins an upload in parts.
@@ -41,12 +44,73 @@ impl CreateMultipartUpload {
         head: &Head<'_>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let _ = (bucket, key, head, limits);
-        Err(Error::new(Code::NotImplemented))
+        check_supported(head)?;
+        let checksum = algorithm(head)?;
+        let checksum_type = match (checksum, checksum_type(head)?) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                return Err(Error::new(Code::InvalidRequest).message(
+                    "The x-amz-checksum-type header can only be used with the \
+                     x-amz-checksum-algorithm header.",
+                ));
+            }
+            (Some(algorithm), None) => Some(ChecksumType::default_for(algorithm)),
+            (Some(algorithm), Some(kind)) if kind.fits(algorithm) => Some(kind),
+            (Some(algorithm), Some(kind)) => {
+                let (kind, name) = (kind.as_str(), algorithm.name().to_ascii_lowercase());
+                return Err(Error::new(Code::InvalidRequest).message(format!(
+                    "The {kind} checksum type cannot be used with the {name} checksum algorithm."
+                )));
+            }
+        };
+        let metadata = metadata(head, limits)?;
+        let tags = TagSet::parse_header(head.get("x-amz-tagging").unwrap_or_default())?;
+        Ok(Self { bucket, key, metadata, tags, checksum, checksum_type })
     }
 }
 
-pub(crate) fn write(answer: Answer<'_>, created: &CreatedUpload) {
-    let _ = created;
-    answer.empty();
+/// x-amz-checksum-algorithm, in any case.
+fn algorithm(head: &Head<'_>) -> Result<Option<Algorithm>, Error> {
+    let Some(name) = head.get("x-amz-checksum-algorithm").filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    Algorithm::from_name(name).map(Some).ok_or_else(|| {
+        let mut names = Algorithm::ALL.map(Algorithm::name);
+        names.sort_unstable();
+        Error::new(Code::InvalidRequest).message(format!(
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
+             types: [{}]",
+            names.join(", ")
+        ))
+    })
+}
+
+/// x-amz-checksum-type, in any case.
+///
+/// # Errors
+/// `InvalidRequest` if it is none.
+pub(super) fn checksum_type(head: &Head<'_>) -> Result<Option<ChecksumType>, Error> {
+    match head.get("x-amz-checksum-type").filter(|name| !name.is_empty()) {
+        None => Ok(None),
+        Some(name) => ChecksumType::from_name(name).map(Some).ok_or_else(|| {
+            Error::new(Code::InvalidRequest)
+                .message("Value for x-amz-checksum-type header is invalid.")
+        }),
+    }
+}
+
+pub(crate) fn write(mut answer: Answer<'_>, created: &CreatedUpload) {
+    let request = &created.request;
+    if let Some(algorithm) = request.checksum {
+        answer.header("x-amz-checksum-algorithm", algorithm.name());
+    }
+    if let Some(kind) = request.checksum_type {
+        answer.header("x-amz-checksum-type", kind.as_str());
+    }
+    let mut xml = Xml::s3("InitiateMultipartUploadResult");
+    xml.text("Bucket", request.bucket.as_str());
+    xml.text("Key", request.key.as_str());
+    xml.text("UploadId", &created.upload);
+    xml.close("InitiateMultipartUploadResult");
+    answer.document(xml);
 }

@@ -7,7 +7,7 @@ use crate::http::head::Head;
 use crate::http::range::ByteRange;
 use crate::http::target::Query;
 use crate::s3::condition::{ReadConditions, Tags};
-use crate::{BucketName, Code, Error, Key, ObjectInfo, Timestamp};
+use crate::{BucketName, ChecksumType, Code, Error, Key, ObjectInfo, Parts, Timestamp};
 
 /// Asks for an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,37 @@ pub enum Part {
     Whole,
     /// A Range that could be read; one that could not is ignored (RFC 9110, section 14.2).
     Range(ByteRange),
+    /// As [`Part::Range`] if the object is still this one, else as [`Part::Whole`] (If-Range).
+    IfUnchanged(ByteRange, Box<Validator>),
     /// partNumber; an object that came in one piece has the part 1.
     Number(u32),
+}
+
+/// What an If-Range says of the object that the client has a part of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validator {
+    /// Its tag, without quotes; a weak one keeps its `W/` and so is no object's.
+    Tag(String),
+    /// Its Last-Modified.
+    Modified(Timestamp),
+}
+
+impl Validator {
+    /// Reads an If-Range: a date, or else a tag with or without quotes.
+    fn parse(value: &str) -> Self {
+        match Timestamp::from_http(value) {
+            Some(time) => Self::Modified(time),
+            None => Self::Tag(value.trim_matches('"').to_owned()),
+        }
+    }
+
+    /// Strong comparison, and dates that are the same (RFC 9110, section 13.1.5).
+    fn matches(&self, info: &ObjectInfo) -> bool {
+        match self {
+            Self::Tag(tag) => tag == info.etag.as_str(),
+            Self::Modified(time) => time.secs() == info.modified.secs(),
+        }
+    }
 }
 
 /// Headers that replace those of the object (response-content-type and so on).
@@ -63,6 +92,8 @@ pub struct ObjectResponse {
     pub range: Range<u64>,
     /// Whether it is a 206 with Content-Range.
     pub partial: bool,
+    /// From the request: partNumber.
+    pub part: Option<u32>,
     /// From the request.
     pub overrides: Overrides,
     /// From the request.
@@ -78,19 +109,41 @@ impl GetObject {
         self.conditions.check(&info.etag, info.modified)?;
         let size = info.size;
         let (range, partial) = match &self.part {
+            Part::IfUnchanged(_, validator) if !validator.matches(&info) => (0..size, false),
             Part::Whole => (0..size, false),
-            Part::Number(1) => (0..size, size > 0),
-            Part::Number(_) => return Err(Error::new(Code::InvalidPartNumber)),
-            Part::Range(wanted) => match wanted.resolve(size) {
+            Part::Number(number) => {
+                let range = part(&info, *number)?;
+                (range.clone(), !range.is_empty())
+            }
+            Part::Range(wanted) | Part::IfUnchanged(wanted, _) => match wanted.resolve(size) {
                 Some(range) => (range.clone(), !range.is_empty()),
                 None => {
                     return Err(Error::new(Code::InvalidRange).size(size, &wanted.to_string()));
                 }
             },
         };
+        let part = match self.part {
+            Part::Number(number) => Some(number),
+            _ => None,
+        };
         let (overrides, checksums) = (self.overrides, self.checksums);
-        Ok(ObjectResponse { info, range, partial, overrides, checksums })
+        Ok(ObjectResponse { info, range, partial, part, overrides, checksums })
     }
+}
+
+/// Where the part with this number is, counted from 1 however the client numbered them; an object
+/// that came in one piece is its part 1.
+fn part(info: &ObjectInfo, number: u32) -> Result<Range<u64>, Error> {
+    let found = match &info.parts {
+        Some(parts) => parts.nth(number, info.size).map(|(range, _)| range),
+        None => (number == 1).then_some(0..info.size),
+    };
+    found.ok_or_else(|| {
+        let count = info.parts.as_ref().map_or(1, Parts::count);
+        Error::new(Code::InvalidPartNumber)
+            .element("ActualPartCount", count.to_string())
+            .element("PartNumberRequested", number.to_string())
+    })
 }
 
 impl GetObject {
@@ -103,17 +156,7 @@ impl GetObject {
         query: &Query,
     ) -> Result<Self, Error> {
         super::check_version(query)?;
-        let number = match query.filled("partNumber") {
-            None => None,
-            Some(text) => match text.parse() {
-                Ok(number @ 1..=10_000_u32) => Some(number),
-                _ => {
-                    return Err(Error::new(Code::InvalidArgument).message(
-                        "Part number must be an integer between 1 and 10000, inclusive.",
-                    ));
-                }
-            },
-        };
+        let number = super::part_number(query)?;
         let range = head.get("range").and_then(ByteRange::parse);
         let part = match (number, range) {
             (Some(_), Some(_)) => {
@@ -121,7 +164,10 @@ impl GetObject {
                     .message("Cannot specify both Range header and partNumber query parameter"));
             }
             (Some(number), None) => Part::Number(number),
-            (None, Some(range)) => Part::Range(range),
+            (None, Some(range)) => match head.get("if-range").map(Validator::parse) {
+                Some(validator) => Part::IfUnchanged(range, Box::new(validator)),
+                None => Part::Range(range),
+            },
             (None, None) => Part::Whole,
         };
         let tags = |name| head.get(name).map(Tags::parse);
@@ -184,6 +230,12 @@ impl ObjectResponse {
             let (first, last) = (self.range.start, self.range.end - 1);
             answer.header("Content-Range", format_args!("bytes {first}-{last}/{}", info.size));
         }
+        if let (Some(parts), Some(_)) = (&info.parts, self.part) {
+            answer.header("x-amz-mp-parts-count", parts.count());
+        }
+        if info.tags > 0 {
+            answer.header("x-amz-tagging-count", info.tags);
+        }
         let kept = [
             ("Cache-Control", over.cache_control.as_ref().or(own.cache_control.as_ref())),
             (
@@ -203,13 +255,8 @@ impl ObjectResponse {
         for (name, value) in &own.user {
             answer.header(&format!("x-amz-meta-{name}"), value);
         }
-        if self.checksums && !self.partial {
-            for checksum in &info.checksums {
-                answer.header(checksum.algorithm().header(), checksum);
-            }
-            if let Some(checksum) = info.checksums.first() {
-                answer.header("x-amz-checksum-type", checksum.kind().as_str());
-            }
+        if self.checksums {
+            self.write_checksums(&mut answer);
         }
         answer.header("X-Content-Type-Options", "nosniff");
         answer.header("Cross-Origin-Resource-Policy", "same-origin");
@@ -217,5 +264,30 @@ impl ObjectResponse {
             answer.header("Content-Security-Policy", "sandbox");
         }
         answer.end();
+    }
+
+    /// The checksums of what is sent: of the whole object, or of a part that brought one. S3 has
+    /// those of parts only where the object's is made of them, and none for a range.
+    fn write_checksums(&self, answer: &mut Answer<'_>) {
+        let info = &self.info;
+        let whole = self.range == (0..info.size) && (!self.partial || self.part.is_some());
+        let composite = info.checksums.iter().any(|c| c.kind() == ChecksumType::Composite);
+        let part = match (&info.parts, self.part) {
+            (Some(parts), Some(number)) if composite => parts.nth(number, info.size),
+            _ => None,
+        };
+        if let Some((_, part)) = part {
+            if let Some(digest) = part.checksum {
+                answer.header(digest.algorithm().header(), digest.to_base64());
+                answer.header("x-amz-checksum-type", ChecksumType::Composite.as_str());
+            }
+        } else if whole {
+            for checksum in &info.checksums {
+                answer.header(checksum.algorithm().header(), checksum);
+            }
+            if let Some(checksum) = info.checksums.first() {
+                answer.header("x-amz-checksum-type", checksum.kind().as_str());
+            }
+        }
     }
 }

@@ -96,26 +96,15 @@ impl ListObjects {
         let invalid = |why: &'static str| Error::new(Code::InvalidArgument).message(why);
         let max_keys = match query.filled("max-keys") {
             None => limits.max_keys,
-            Some(text) => match text.parse::<i64>() {
-                Ok(max @ 0..=0x7fff_ffff) => {
-                    u32::try_from(max).unwrap_or(limits.max_keys).min(limits.max_keys)
-                }
-                Ok(_) => {
-                    return Err(invalid(
-                        "Argument maxKeys must be an integer between 0 and 2147483647",
-                    ));
-                }
-                Err(_) => {
-                    return Err(invalid(
-                        "Provided max-keys not an integer or within integer range",
-                    ));
-                }
-            },
+            Some(text) => max_keys(text)?.min(limits.max_keys),
         };
         let encode = match query.filled("encoding-type") {
             None => false,
             Some(url) if url.eq_ignore_ascii_case("url") => true,
-            Some(_) => return Err(invalid("Invalid Encoding Method specified in Request")),
+            Some(other) => {
+                let error = invalid("Invalid Encoding Method specified in Request");
+                return Err(error.argument("encoding-type", other));
+            }
         };
         let text = |name| query.filled(name).map(str::to_owned);
         let (version, after) = match query.filled("list-type") {
@@ -125,16 +114,10 @@ impl ListObjects {
             }
             Some("2") => {
                 let (start_after, token) = (text("start-after"), text("continuation-token"));
-                if token.is_none() && query.has("continuation-token") {
-                    return Err(invalid("The continuation token provided is incorrect"));
-                }
-                let after =
-                    match &token {
-                        Some(token) => Some(read_token(token).ok_or_else(|| {
-                            invalid("The continuation token provided is incorrect")
-                        })?),
-                        None => start_after.clone(),
-                    };
+                let after = match query.get("continuation-token") {
+                    Some(token) => Some(read_token(token)?),
+                    None => start_after.clone(),
+                };
                 let fetch_owner = query.get("fetch-owner") == Some("true");
                 (ListingVersion::V2 { start_after, token, fetch_owner }, after)
             }
@@ -146,7 +129,18 @@ impl ListObjects {
     }
 }
 
-fn write_token(last: &str) -> String {
+/// At most 2,147,483,647.
+fn max_keys(text: &str) -> Result<u32, Error> {
+    let (name, why) = match text.parse::<i32>().map(u32::try_from) {
+        Ok(Ok(max)) => return Ok(max),
+        Ok(Err(_)) => ("maxKeys", "Argument maxKeys must be an integer between 0 and 2147483647"),
+        Err(_) => ("max-keys", "Provided max-keys not an integer or within integer range"),
+    };
+    Err(Error::new(Code::InvalidArgument).message(why).argument(name, text))
+}
+
+/// Where the next page begins, in a form that clients do not read.
+pub(super) fn write_token(last: &str) -> String {
     let mut token = String::with_capacity(1 + last.len() * 2);
     token.push(TOKEN);
     for byte in last.bytes() {
@@ -157,7 +151,19 @@ fn write_token(last: &str) -> String {
     token
 }
 
-fn read_token(token: &str) -> Option<String> {
+/// What [`write_token`] wrote.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub(super) fn read_token(token: &str) -> Result<String, Error> {
+    last_of(token).ok_or_else(|| {
+        Error::new(Code::InvalidArgument)
+            .message("The continuation token provided is incorrect")
+            .argument("continuation-token", token)
+    })
+}
+
+fn last_of(token: &str) -> Option<String> {
     let hex = token.strip_prefix(TOKEN)?.as_bytes();
     let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let bytes = hex.chunks(2).map(|pair| match pair {
@@ -167,11 +173,14 @@ fn read_token(token: &str) -> Option<String> {
     String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok().filter(|key| !key.is_empty())
 }
 
+/// A name as it stands in an answer, percent-encoded if that is asked for.
+pub(super) fn encoded(text: &str, encode: bool) -> Cow<'_, str> {
+    if encode { utf8_percent_encode(text, KEEP).into() } else { Cow::Borrowed(text) }
+}
+
 pub(crate) fn write(answer: Answer<'_>, page: &Page) {
     let request = &page.request;
-    let name = |text| -> Cow<'_, str> {
-        if request.encode { utf8_percent_encode(text, KEEP).into() } else { Cow::Borrowed(text) }
-    };
+    let name = |text| encoded(text, request.encode);
     let mut xml = Xml::s3("ListBucketResult");
     xml.text("Name", request.bucket.as_str());
     xml.text("Prefix", &name(&request.prefix));
@@ -179,7 +188,8 @@ pub(crate) fn write(answer: Answer<'_>, page: &Page) {
     match &request.version {
         ListingVersion::V1 { marker } => {
             xml.text("Marker", &name(marker));
-            if let Some(next) = &page.next {
+            // Without a delimiter clients go on after the last key.
+            if let Some(next) = page.next.as_ref().filter(|_| request.delimiter.is_some()) {
                 xml.text("NextMarker", &name(next));
             }
         }
@@ -212,7 +222,7 @@ pub(crate) fn write(answer: Answer<'_>, page: &Page) {
         xml.display("ETag", format_args!("&quot;{}&quot;", object.etag.as_str()));
         xml.display("Size", object.size);
         if owner {
-            write_owner(&mut xml);
+            write_owner(&mut xml, answer.owner());
         }
         xml.text("StorageClass", "STANDARD");
         xml.close("Contents");

@@ -2,6 +2,7 @@
 
 use lobos_digest::{Algorithm, Digest};
 
+use super::supported::{check_supported, not_implemented};
 use crate::http::body::{Promise, checksum};
 use crate::http::encode::Answer;
 use crate::http::head::{Framing, Head};
@@ -32,18 +33,6 @@ pub struct PutObject {
     pub verify: Vec<Algorithm>,
 }
 
-/// Headers of a PUT that ask for what is not there yet; to store the object without would be a
-/// wrong success.
-const UNSUPPORTED: [&str; 7] = [
-    "x-amz-copy-source",
-    "x-amz-write-offset-bytes",
-    "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
-    "x-amz-object-lock-legal-hold",
-];
-
 impl PutObject {
     /// What the head says of the object and of its body.
     ///
@@ -58,54 +47,75 @@ impl PutObject {
     ) -> Result<(Self, Promise), Error> {
         check_supported(head)?;
         let promise = promise(head)?;
-        let size = match framing {
-            Framing::None => return Err(Error::new(Code::MissingContentLength)),
-            Framing::Length(0) => Some(0),
-            _ if promise.aws => promise.decoded,
-            Framing::Length(length) => Some(length),
-            Framing::Chunked => None,
-        };
-        if size.is_some_and(|size| size > limits.object) {
-            return Err(Error::new(Code::EntityTooLarge));
-        }
+        let size = size(head, &promise, framing, limits)?;
         let conditions = conditions(head)?;
         let metadata = metadata(head, limits)?;
         let sent = promise.expected.checksum.map(|digest| digest.algorithm());
-        let checksum = sent.or(promise.trailer);
+        let checksum = sent.or(promise.trailer).or(named_algorithm(head)?);
         let verify = [promise.expected.md5, promise.expected.sha256];
         let verify = verify.iter().flatten().map(Digest::algorithm).collect();
-        let tags = TagSet::parse_header(head.get("x-amz-tagging").unwrap_or_default())?;
+        let tags = head.filled("x-amz-tagging").map(TagSet::parse_header).transpose()?;
+        let tags = tags.unwrap_or_default();
         let append = None;
         let put = Self { bucket, key, metadata, tags, append, conditions, size, checksum, verify };
         Ok((put, promise))
     }
 }
 
-/// Whether a new object with these headers is what they ask for.
+/// Whether the body is aws-chunked by x-amz-content-sha256.
+fn is_streaming(head: &Head<'_>) -> bool {
+    head.get("x-amz-content-sha256").is_some_and(|value| value.starts_with("STREAMING-"))
+}
+
+/// Bytes of the body, if the head says so.
 ///
 /// # Errors
-/// `NotImplemented`.
-pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
-    if let Some(name) = UNSUPPORTED.iter().find(|name| head.has(name)) {
-        return Err(Error::new(Code::NotImplemented)
-            .message(format!("The header {name} is not implemented.")));
+/// `MissingContentLength`, `EntityTooLarge`.
+pub(super) fn size(
+    head: &Head<'_>,
+    promise: &Promise,
+    framing: Framing,
+    limits: &Limits,
+) -> Result<Option<u64>, Error> {
+    let size = match framing {
+        Framing::None => return Err(Error::new(Code::MissingContentLength)),
+        Framing::Length(0) => Some(0),
+        // What it is called says that a length comes with it.
+        _ if is_streaming(head) && promise.decoded.is_none() => {
+            return Err(Error::new(Code::MissingContentLength));
+        }
+        _ if promise.aws => promise.decoded,
+        Framing::Length(length) => Some(length),
+        Framing::Chunked => None,
+    };
+    match size {
+        Some(size) if size > limits.object => Err(Error::new(Code::EntityTooLarge)
+            .element("ProposedSize", size.to_string())
+            .element("MaxSizeAllowed", limits.object.to_string())),
+        size => Ok(size),
     }
-    if head.get("x-amz-server-side-encryption").is_some_and(|v| v != "AES256") {
-        return Err(Error::new(Code::NotImplemented)
-            .message("The only server-side encryption accepted is AES256."));
-    }
-    Ok(())
 }
 
 /// What any request with a body says of it.
 ///
 /// # Errors
-/// `InvalidDigest`, `InvalidRequest`, `InvalidArgument`.
+/// `InvalidDigest`, `InvalidRequest`, `InvalidArgument`, `MissingContentLength`.
 pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
+    let mut promise = plain_promise(head)?;
+    promise.trailer = checksums(head, &mut promise.expected)?;
+    Ok(promise)
+}
+
+/// As [`promise`], where x-amz-checksum-* is about something else than the body.
+///
+/// # Errors
+/// `InvalidDigest`, `InvalidArgument`.
+pub(crate) fn plain_promise(head: &Head<'_>) -> Result<Promise, Error> {
     let mut expected = Expected::default();
     if let Some(md5) = head.get("content-md5") {
         let digest = Digest::from_base64(Algorithm::Md5, md5);
-        expected.md5 = Some(digest.ok_or_else(|| Error::new(Code::InvalidDigest))?);
+        let invalid = || Error::new(Code::InvalidDigest).element("Content-MD5", md5);
+        expected.md5 = Some(digest.ok_or_else(invalid)?);
     }
     let mut aws = head.has_word("content-encoding", "aws-chunked");
     match head.get("x-amz-content-sha256").filter(|value| !value.is_empty()) {
@@ -113,13 +123,15 @@ pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
         Some(streaming) if streaming.starts_with("STREAMING-") => aws = true,
         Some(hex) => {
             expected.sha256 = Some(Digest::from_hex(Algorithm::Sha256, hex).ok_or_else(|| {
-                Error::new(Code::InvalidArgument).message(
-                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, \
-                     STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, \
-                     STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, \
-                     STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, \
-                     STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
-                )
+                Error::new(Code::InvalidArgument)
+                    .message(
+                        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, \
+                         STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, \
+                         STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, \
+                         STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, \
+                         STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+                    )
+                    .argument("x-amz-content-sha256", hex)
             })?);
         }
     }
@@ -128,14 +140,11 @@ pub(crate) fn promise(head: &Head<'_>) -> Result<Promise, Error> {
         Some(text) => {
             aws = true;
             let digits = text.bytes().all(|b| b.is_ascii_digit());
-            Some(text.parse().ok().filter(|_| digits).ok_or_else(|| {
-                Error::new(Code::InvalidArgument)
-                    .message("The x-amz-decoded-content-length is not a number.")
-            })?)
+            let length = text.parse().ok().filter(|_| digits);
+            Some(length.ok_or_else(|| Error::new(Code::MissingContentLength))?)
         }
     };
-    let trailer = checksums(head, &mut expected)?;
-    Ok(Promise { aws, decoded, expected, trailer, chain: None })
+    Ok(Promise { aws, decoded, expected, trailer: None, chain: None })
 }
 
 /// The x-amz-checksum-* header, or else the algorithm of the trailer that is announced.
@@ -152,7 +161,7 @@ fn checksums(head: &Head<'_>, expected: &mut Expected) -> Result<Option<Algorith
             if expected.checksum.is_some() {
                 return Err(one());
             }
-            expected.checksum = Some(checksum(algorithm, value)?);
+            expected.checksum = Some(checksum(algorithm, value, "header")?);
         }
     }
     let trailer = match head.get("x-amz-trailer").filter(|value| !value.is_empty()) {
@@ -164,72 +173,97 @@ fn checksums(head: &Head<'_>, expected: &mut Expected) -> Result<Option<Algorith
     if trailer.is_some() && expected.checksum.is_some() {
         return Err(one());
     }
-    let named = head.get("x-amz-sdk-checksum-algorithm").filter(|value| !value.is_empty());
-    if let Some(name) = named {
-        let sent = expected.checksum.map(|digest| digest.algorithm()).or(trailer);
-        if Algorithm::from_name(name).is_none()
-            || sent.is_some_and(|s| !s.name().eq_ignore_ascii_case(name))
-        {
-            let why = "Value for x-amz-sdk-checksum-algorithm header is invalid.";
-            return Err(invalid(why.to_owned()));
-        }
-        if sent.is_none() && expected.md5.is_none() {
-            return Err(invalid(
-                "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or \
-                 x-amz-trailer headers were found."
-                    .to_owned(),
-            ));
+    let sent = expected.checksum.map(|digest| digest.algorithm()).or(trailer);
+    for name in ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"] {
+        if let Some(named) = algorithm(head, name)? {
+            if sent.is_some_and(|sent| sent != named) {
+                return Err(invalid(format!("Value for {name} header is invalid.")));
+            }
+            if sent.is_none() && expected.md5.is_none() && name.contains("sdk") {
+                return Err(invalid(
+                    "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* \
+                     or x-amz-trailer headers were found."
+                        .to_owned(),
+                ));
+            }
         }
     }
     Ok(trailer)
 }
 
+/// The algorithm that a header names.
+fn algorithm(head: &Head<'_>, header: &str) -> Result<Option<Algorithm>, Error> {
+    let Some(name) = head.filled(header) else { return Ok(None) };
+    match Algorithm::from_name(name) {
+        Some(algorithm) => Ok(Some(algorithm)),
+        None => Err(Error::new(Code::InvalidRequest).message(
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
+             types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, \
+             XXHASH64]",
+        )),
+    }
+}
+
+/// The checksum to compute though no value of it comes.
+fn named_algorithm(head: &Head<'_>) -> Result<Option<Algorithm>, Error> {
+    algorithm(head, "x-amz-checksum-algorithm")
+}
+
 pub(super) fn conditions(head: &Head<'_>) -> Result<WriteConditions, Error> {
-    let absent = match head.get("if-none-match") {
-        None => false,
-        Some("*") => true,
-        Some(_) => {
-            return Err(Error::new(Code::NotImplemented));
+    const NAME: &str = "If-None-Match";
+    let (none_match, matches) = (head.get("if-none-match"), head.get("if-match"));
+    let absent = match (none_match, matches) {
+        (None, _) => false,
+        (Some(_), Some(_)) => {
+            let why = "Multiple conditional request headers present in the request";
+            return Err(not_implemented("If-Match,If-None-Match", why));
+        }
+        (Some("*"), None) => true,
+        (Some(_), None) => {
+            let why = "We don't accept the provided value of If-None-Match header for this API";
+            return Err(not_implemented(NAME, why));
         }
     };
-    Ok(WriteConditions { absent, matches: head.get("if-match").map(Tags::parse) })
+    Ok(WriteConditions { absent, matches: matches.map(Tags::parse) })
 }
 
 pub(super) fn metadata(head: &Head<'_>, limits: &Limits) -> Result<Metadata, Error> {
     let mut user: Vec<(String, String)> = Vec::new();
-    for (name, value) in head.with_prefix("x-amz-meta-")? {
+    for (name, value) in head.with_prefix("x-amz-meta-") {
         // S3 joins values of the same name.
         match user.iter_mut().find(|(n, _)| *n == name) {
             Some((_, joined)) => {
                 joined.push(',');
-                joined.push_str(value);
+                joined.push_str(&value);
             }
-            None => user.push((name, value.to_owned())),
+            None => user.push((name, value.into_owned())),
         }
     }
     let bytes: usize = user.iter().map(|(name, value)| name.len() + value.len()).sum();
     if bytes > limits.user_metadata {
-        return Err(Error::new(Code::MetadataTooLarge));
+        return Err(Error::new(Code::MetadataTooLarge)
+            .element("Size", bytes.to_string())
+            .element("MaxSizeAllowed", limits.user_metadata.to_string()));
     }
-    let redirect = head.text("x-amz-website-redirect-location")?;
+    let redirect = head.text("x-amz-website-redirect-location");
     if redirect
         .as_ref()
         .is_some_and(|to| !["/", "http://", "https://"].iter().any(|p| to.starts_with(p)))
     {
         return Err(Error::new(Code::InvalidRedirectLocation));
     }
-    let encoding = head.text("content-encoding")?.map(|coding| {
+    let encoding = head.text("content-encoding").map(|coding| {
         let words = coding.split(',').map(str::trim);
         let kept = words.filter(|w| !w.is_empty() && !w.eq_ignore_ascii_case("aws-chunked"));
         kept.collect::<Vec<_>>().join(",")
     });
     Ok(Metadata {
-        content_type: head.text("content-type")?,
-        cache_control: head.text("cache-control")?,
-        content_disposition: head.text("content-disposition")?,
+        content_type: head.text("content-type"),
+        cache_control: head.text("cache-control"),
+        content_disposition: head.text("content-disposition"),
         content_encoding: encoding.filter(|coding| !coding.is_empty()),
-        content_language: head.text("content-language")?,
-        expires: head.text("expires")?,
+        content_language: head.text("content-language"),
+        expires: head.text("expires"),
         website_redirect: redirect,
         user,
     })

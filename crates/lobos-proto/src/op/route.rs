@@ -1,23 +1,26 @@
 //! From a request head to the operation that it asks for.
 
-use super::put_object::promise;
+use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
+use super::put_object::{plain_promise, promise};
+use super::supported::check_customer_key;
 use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
-    GetBucketLocation, GetBucketVersioning, GetObject, GetObjectAttributes,
-    GetObjectLockConfiguration, GetObjectTagging, HeadBucket, HeadObject, ListBuckets,
-    ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
+    GetBucketLocation, GetObject, GetObjectAttributes, GetObjectTagging, HeadBucket, HeadObject,
+    ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
-use crate::auth::{self, Asked};
+use super::{PostObject, Visitor};
+use crate::auth::{self, Asked, OWNER, access_key};
 use crate::http::body::Promise;
+use crate::http::form::Form;
 use crate::http::head::{Framing, Head};
-use crate::http::host::origin_allowed;
 use crate::http::target::{Query, Target, decode};
-use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request, TagSet};
+use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request};
 
 /// What to do with a request.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub(crate) enum Route {
     /// Ask the store; a body, if there is one, means nothing.
     Call(Request),
@@ -25,8 +28,20 @@ pub(crate) enum Route {
     Upload(Request, Promise),
     /// Read the body, an XML document, then ask the store.
     Document(Document, Promise),
-    /// A CORS preflight for an allowed origin.
+    /// Read the fields of a form, then ask the store and stream its file to the sink.
+    Form(Box<(PostObject, Form)>),
+    /// Answer a CORS preflight.
     Preflight,
+}
+
+/// A route, and for whom.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    /// The web page of another origin that asks: it has to be let in before.
+    pub(crate) visitor: Option<Box<Visitor>>,
+    /// # Errors
+    /// The S3 answer: nothing is asked of the store then.
+    pub(crate) route: Result<Route, Error>,
 }
 
 /// An operation whose input is an XML document, with what its head said.
@@ -104,62 +119,87 @@ const SUBRESOURCES: [&str; 41] = [
 ];
 
 /// Finds the operation.
-///
-/// # Errors
-/// The S3 answer: nothing was asked of the store then.
-pub(crate) fn route(
-    head: &Head<'_>,
-    framing: Framing,
-    config: &Config,
-    now: Now,
-) -> Result<Route, Error> {
-    let target = match (head.method, head.target) {
-        ("CONNECT" | "TRACE", _) => return Err(Error::new(Code::MethodNotAllowed)),
-        ("OPTIONS", "*") => return Err(Error::new(Code::MethodNotAllowed)),
-        (_, target) => Target::parse(target)?,
-    };
-    let host = head.host()?;
-    let host = target.host.or(host);
-    let named = match host {
-        Some(host) => config.hosts.parse(host)?.bucket,
-        None => None,
-    };
-    if let Some(origin) = head.get("origin") {
-        if !origin_allowed(origin, host, &config.origins) {
-            return Err(Error::new(Code::AccessDenied)
-                .message("Web pages of this origin may not use this server."));
-        }
+pub(crate) fn route(head: &Head<'_>, framing: Framing, config: &Config, now: Now) -> Routed {
+    let visited = Place::of(head, config).and_then(|place| {
+        let bucket = place.bucket.as_deref().and_then(|name| BucketName::new(name).ok());
+        let visitor = Visitor::of(head, place.host, (bucket, place.key.is_some()), config)?;
+        Ok((visitor.map(Box::new), place))
+    });
+    match visited {
+        Ok((visitor, place)) => Routed { visitor, route: place.route(head, framing, config, now) },
+        Err(error) => Routed { visitor: None, route: Err(error) },
+    }
+}
+
+/// What a request is about.
+struct Place<'h> {
+    host: Option<&'h str>,
+    /// The bucket that the host names.
+    host_bucket: Option<&'h str>,
+    path: &'h str,
+    bucket: Option<String>,
+    /// Never empty.
+    key: Option<String>,
+    query: &'h str,
+}
+
+impl<'h> Place<'h> {
+    fn of(head: &Head<'h>, config: &Config) -> Result<Self, Error> {
+        let target = match (head.method, head.target) {
+            ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
+            (_, target) => Target::parse(target)?,
+        };
+        let host = target.host.or(head.host()?);
+        let host_bucket = match host {
+            Some(host) => config.hosts.parse(host)?.bucket,
+            None => None,
+        };
+        let (bucket, key) = split(target.path, host_bucket)?;
+        let (path, query) = (target.path, target.query);
+        Ok(Self { host, host_bucket, path, bucket, key, query })
+    }
+
+    fn route(
+        self,
+        head: &Head<'_>,
+        framing: Framing,
+        config: &Config,
+        now: Now,
+    ) -> Result<Route, Error> {
         if head.method == "OPTIONS" {
             return Ok(Route::Preflight);
         }
-    }
-    let (bucket, key) = split(target.path, named)?;
-    let query = Query::parse(target.query)?;
-    let write = !matches!(head.method, "GET" | "HEAD");
-    // Only where nothing else than the form can be meant may its signature be in the body.
-    let form = head.method == "POST"
-        && bucket.is_some()
-        && key.is_none()
-        && matches!(subresource(&query, write), Ok(None))
-        && head.get("content-type").is_some_and(is_form);
-    let asked = Asked { head, path: target.path, query: &query, bucket: named, form };
-    let verified = auth::check(&asked, config, now)?;
-    if write && config.read_only {
-        return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
-    }
-    let request = Incoming { head, framing, query, limits: &config.limits };
-    let operation = subresource(&request.query, write)?;
-    let mut route = match (bucket, key) {
-        (None, _) => request.service(operation)?,
-        (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation)?,
-        (Some(bucket), Some(key)) => {
-            request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)?
+        let query = Query::parse(self.query)?;
+        let write = !matches!(head.method, "GET" | "HEAD");
+        let operation = subresource(&query, write);
+        // Only where nothing else than the form can be meant may its signature be in the body.
+        let place = (head.method, &self.bucket, &self.key, &operation);
+        let form = matches!(place, ("POST", Some(_), None, Ok(None)))
+            && head.get("content-type").is_some_and(is_form);
+        let (path, bucket) = (self.path, self.host_bucket);
+        let verified =
+            auth::check(&Asked { head, path, query: &query, bucket, form }, config, now)?;
+        if write && config.read_only {
+            return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
         }
-    };
-    if let Route::Upload(_, promise) | Route::Document(_, promise) = &mut route {
-        promise.chain = verified.chain;
+        let operation = operation?;
+        let (limits, region) = (&config.limits, config.region.as_deref());
+        let host = (self.host, bucket.is_some());
+        let request = Incoming { head, framing, query, limits, region, host };
+        request.check_owner(config)?;
+        request.check_copy_source()?;
+        let mut route = match (self.bucket, self.key) {
+            (None, _) => request.service(operation)?,
+            (Some(bucket), None) => request.bucket(BucketName::new(&bucket)?, operation)?,
+            (Some(bucket), Some(key)) => {
+                request.object(BucketName::new(&bucket)?, Key::new(key)?, operation)?
+            }
+        };
+        if let Route::Upload(_, promise) | Route::Document(_, promise) = &mut route {
+            promise.chain = verified.chain;
+        }
+        Ok(route)
     }
-    Ok(route)
 }
 
 /// Whether it is the Content-Type of a form with a file.
@@ -184,9 +224,9 @@ fn split(path: &str, host_bucket: Option<&str>) -> Result<(Option<String>, Optio
 
 /// The one subresource of a query. In a write a parameter without a value that nobody knows counts
 /// as one too: it may be an operation of tomorrow.
-fn subresource(query: &Query, write: bool) -> Result<Option<&str>, Error> {
-    let known = query.iter().find(|(name, _)| SUBRESOURCES.contains(name));
-    if let Some((name, _)) = known {
+fn subresource(query: &Query, write: bool) -> Result<Option<&'static str>, Error> {
+    let known = |name| SUBRESOURCES.into_iter().find(|known| *known == name);
+    if let Some(name) = query.iter().find_map(|(name, _)| known(name)) {
         return Ok(Some(name));
     }
     let ignored = ["versionId", "partNumber", "x-id"];
@@ -197,25 +237,56 @@ fn subresource(query: &Query, write: bool) -> Result<Option<&str>, Error> {
     }
 }
 
-fn not_implemented(name: &str) -> Error {
-    Error::new(Code::NotImplemented).message(format!("The parameter '{name}' is not implemented."))
-}
-
 struct Incoming<'r> {
     head: &'r Head<'r>,
     framing: Framing,
     query: Query,
     limits: &'r Limits,
+    region: Option<&'r str>,
+    /// As the client calls the server, and whether that names the bucket.
+    host: (Option<&'r str>, bool),
 }
 
 impl Incoming<'_> {
     fn service(&self, operation: Option<&str>) -> Result<Route, Error> {
         match (self.head.method, operation) {
             ("GET", None) => {
-                Ok(Route::Call(Request::ListBuckets(ListBuckets::parse(&self.query)?)))
+                let list = ListBuckets::parse(&self.query, self.region)?;
+                Ok(Route::Call(Request::ListBuckets(list)))
             }
             (_, Some(name)) => Err(not_implemented(name)),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            _ => Err(not_allowed(self.head, SERVICE)),
+        }
+    }
+
+    /// x-amz-expected-bucket-owner: a client that is sure whose bucket it is. Without key pairs
+    /// nobody can tell that an account is not the owner's.
+    fn check_owner(&self, config: &Config) -> Result<(), Error> {
+        let headers = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+        for expected in headers.iter().filter_map(|name| self.head.filled(name)) {
+            let named = access_key(self.head, &self.query);
+            let account = expected.len() == 12 && expected.bytes().all(|b| b.is_ascii_digit());
+            let unknown = account && config.credentials.is_empty();
+            if !unknown && expected != named.as_deref().unwrap_or(OWNER) {
+                return Err(Error::new(Code::AccessDenied));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was meant as a copy is not to be taken for something else.
+    fn check_copy_source(&self) -> Result<(), Error> {
+        const NAME: &str = "x-amz-copy-source";
+        let copies = match self.head.method {
+            "PUT" => true,
+            "POST" => !self.query.has("uploadId"),
+            _ => false,
+        };
+        match self.head.get(NAME) {
+            Some(source) if !copies => Err(Error::new(Code::InvalidArgument)
+                .message("You can only specify a copy source header for copy requests.")
+                .argument(NAME, source)),
+            _ => Ok(()),
         }
     }
 
@@ -227,12 +298,6 @@ impl Incoming<'_> {
             ("GET", Some("location")) => {
                 call(Request::GetBucketLocation(GetBucketLocation { bucket }))
             }
-            ("GET", Some("versioning")) => {
-                call(Request::GetBucketVersioning(GetBucketVersioning { bucket }))
-            }
-            ("GET", Some("object-lock")) => {
-                call(Request::GetObjectLockConfiguration(GetObjectLockConfiguration { bucket }))
-            }
             ("GET", Some("uploads")) => {
                 let list = ListMultipartUploads::parse(bucket, query, limits)?;
                 call(Request::ListMultipartUploads(list))
@@ -240,23 +305,20 @@ impl Incoming<'_> {
             ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: None })),
             ("PUT", Some("acl")) => self.put_acl(bucket, None),
             ("HEAD", None) => call(Request::HeadBucket(HeadBucket { bucket })),
-            ("PUT", None) => {
-                CreateBucket::check(self.head)?;
-                self.document(Document::new(move |document, _| {
-                    Ok(Request::CreateBucket(CreateBucket::parse(bucket, document)?))
-                }))
-            }
+            ("PUT", None) => self.document(CreateBucket::parse(bucket, self.head)?),
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
             ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
                 Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
             })),
-            (method, Some(name)) => match Configuration::from_name(name) {
+            (method, Some(name)) => match Configuration::of(name, query) {
                 Some(kind) => self.configuration(method, bucket, kind),
-                None => Err(not_implemented(name)),
+                None => Err(wrong_method(self.head, name, false)),
             },
-            ("POST", None) => Err(Error::new(Code::NotImplemented)
-                .message("Uploads by POST forms are not implemented.")),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            ("POST", None) => {
+                let form = PostObject::parse(bucket, self.head, self.framing, self.host, limits)?;
+                Ok(Route::Form(Box::new(form)))
+            }
+            _ => Err(not_allowed(self.head, BUCKET)),
         }
     }
 
@@ -271,12 +333,9 @@ impl Incoming<'_> {
                 let get = GetBucketConfiguration { bucket, kind };
                 Ok(Route::Call(Request::GetBucketConfiguration(get)))
             }
-            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)?),
-            "DELETE" => {
-                let put = PutBucketConfiguration { bucket, kind, document: None };
-                Ok(Route::Call(Request::PutBucketConfiguration(put)))
-            }
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)),
+            "DELETE" => Ok(Route::Call(PutBucketConfiguration::remove(bucket, kind)?)),
+            _ => Err(not_allowed(self.head, ("BUCKET", "GET, PUT, DELETE"))),
         }
     }
 
@@ -288,6 +347,9 @@ impl Incoming<'_> {
     ) -> Result<Route, Error> {
         let (head, query) = (self.head, &self.query);
         let call = |request| Ok(Route::Call(request));
+        if matches!(head.method, "GET" | "HEAD") {
+            check_customer_key(head)?;
+        }
         match (head.method, operation) {
             ("GET", None) => call(Request::GetObject(GetObject::parse(bucket, key, head, query)?)),
             ("HEAD", None) => {
@@ -299,7 +361,8 @@ impl Incoming<'_> {
                 call(Request::CopyObject(Box::new(copy)))
             }
             ("PUT", None) if query.has("partNumber") => Err(Error::new(Code::InvalidArgument)
-                .message("This operation does not accept a part number without an upload id.")),
+                .message("This operation does not accept partNumber without uploadId")
+                .argument("partNumber", query.get("partNumber").unwrap_or_default())),
             ("PUT", None) => {
                 let parsed = PutObject::parse(bucket, key, head, self.framing, self.limits);
                 let (put, promise) = parsed?;
@@ -322,10 +385,21 @@ impl Incoming<'_> {
                 call(Request::GetObjectAttributes(get))
             }
             ("GET" | "PUT" | "DELETE", Some("tagging")) => self.tagging(bucket, key),
-            ("GET", Some("acl")) => call(Request::GetAcl(Acl { bucket, key: Some(key) })),
+            ("GET", Some("acl")) => {
+                super::check_version(query)?;
+                call(Request::GetAcl(Acl { bucket, key: Some(key) }))
+            }
             ("PUT", Some("acl")) => self.put_acl(bucket, Some(key)),
-            (_, Some(name)) => Err(not_implemented(name)),
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            ("GET" | "PUT", Some("retention" | "legal-hold")) => {
+                Err(Error::new(Code::InvalidRequest)
+                    .message("Bucket is missing Object Lock Configuration"))
+            }
+            ("POST", Some("restore")) => Err(Error::new(Code::InvalidObjectState)
+                .message("Restore is not allowed for the object's current storage class")),
+            ("GET", Some("versions")) => Err(Error::new(Code::InvalidRequest)
+                .message("There is no such thing as the ?versions sub-resource for a key")),
+            (_, Some(name)) => Err(wrong_method(head, name, true)),
+            _ => Err(not_allowed(head, OBJECT)),
         }
     }
 
@@ -338,7 +412,8 @@ impl Incoming<'_> {
                 call(Request::CreateMultipartUpload(Box::new(create)))
             }
             ("POST", true) => {
-                self.document(CompleteMultipartUpload::parse(bucket, key, head, query)?)
+                let complete = CompleteMultipartUpload::parse(bucket, key, head, query)?;
+                Ok(Route::Document(complete, plain_promise(head)?))
             }
             ("PUT", true) if head.has("x-amz-copy-source") => {
                 let copy = UploadPartCopy::parse(bucket, key, head, query)?;
@@ -356,7 +431,10 @@ impl Incoming<'_> {
                 let abort = AbortMultipartUpload::parse(bucket, key, head, query)?;
                 call(Request::AbortMultipartUpload(abort))
             }
-            _ => Err(Error::new(Code::MethodNotAllowed)),
+            ("GET", false) => Err(Error::new(Code::InvalidRequest)
+                .message("Key is not expected for the GET method ?uploads subresource")),
+            (_, false) => Err(wrong_method(head, "uploads", true)),
+            _ => Err(not_allowed(head, UPLOAD)),
         }
     }
 
@@ -364,17 +442,17 @@ impl Incoming<'_> {
         super::check_version(&self.query)?;
         match self.head.method {
             "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
-            "PUT" => self.document(PutObjectTagging::parse(bucket, key)?),
+            "PUT" => self.document(PutObjectTagging::parse(bucket, key)),
             _ => {
-                let none = PutObjectTagging { bucket, key, tags: TagSet::default() };
+                let none = PutObjectTagging { bucket, key, tags: None };
                 Ok(Route::Call(Request::PutObjectTagging(none)))
             }
         }
     }
 
     fn put_acl(&self, bucket: BucketName, key: Option<Key>) -> Result<Route, Error> {
-        Acl::check(self.head)?;
-        Ok(Route::Call(Request::PutAcl(Acl { bucket, key })))
+        super::check_version(&self.query)?;
+        self.document(Acl::parse(bucket, key, self.head)?)
     }
 
     fn document(&self, document: Document) -> Result<Route, Error> {

@@ -2,6 +2,8 @@
 
 use lobos_digest::{Algorithm, Digest};
 
+use super::put_object::{promise, size};
+use super::supported::check_supported;
 use crate::http::body::Promise;
 use crate::http::encode::Answer;
 use crate::http::head::{Framing, Head};
@@ -48,12 +50,32 @@ impl UploadPart {
         framing: Framing,
         limits: &Limits,
     ) -> Result<(Self, Promise), Error> {
-        let _ = (bucket, key, head, query, framing, limits);
-        Err(Error::new(Code::NotImplemented))
+        let (upload, number) = part(query)?;
+        check_supported(head)?;
+        let promise = promise(head)?;
+        let size = size(head, &promise, framing, limits)?;
+        let sent = promise.expected.checksum.map(|digest| digest.algorithm());
+        let checksum = sent.or(promise.trailer);
+        let verify = [promise.expected.md5, promise.expected.sha256];
+        let verify = verify.iter().flatten().map(Digest::algorithm).collect();
+        Ok((Self { bucket, key, upload, number, size, checksum, verify }, promise))
     }
 }
 
-pub(crate) fn write(answer: Answer<'_>, part: &StoredPart) {
-    let _ = part;
+/// The upload and the number of the part that a PUT is about.
+///
+/// # Errors
+/// `MethodNotAllowed` without a number, `InvalidArgument`.
+pub(super) fn part(query: &Query) -> Result<(String, u32), Error> {
+    let upload = query.get("uploadId").unwrap_or_default().to_owned();
+    let number = super::part_number(query)?.ok_or_else(|| Error::new(Code::MethodNotAllowed))?;
+    Ok((upload, number))
+}
+
+pub(crate) fn write(mut answer: Answer<'_>, part: &StoredPart) {
+    answer.header("ETag", part.etag);
+    if let Some(checksum) = part.checksum {
+        answer.header(checksum.algorithm().header(), checksum.to_base64());
+    }
     answer.empty();
 }

@@ -25,7 +25,9 @@ impl Key {
         let key = key.into();
         let refused = |why: &'static str| Err(Error::new(Code::InvalidArgument).message(why));
         if key.len() > Self::MAX {
-            return Err(Error::new(Code::KeyTooLongError));
+            return Err(Error::new(Code::KeyTooLongError)
+                .element("Size", key.len().to_string())
+                .element("MaxSizeAllowed", Self::MAX.to_string()));
         }
         if key.is_empty() {
             return refused("A key cannot be empty.");

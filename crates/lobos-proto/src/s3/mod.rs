@@ -9,6 +9,7 @@ pub mod etag;
 pub mod key;
 pub mod object;
 pub mod parts;
+pub(crate) mod policy;
 pub mod tags;
 pub mod time;
 pub(crate) mod xml;

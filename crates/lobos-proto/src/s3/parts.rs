@@ -67,12 +67,14 @@ impl Parts {
         (0..self.count()).filter_map(at)
     }
 
-    /// Where the part with this number is in an object of `total` bytes.
-    pub fn find(&self, number: u32, total: u64) -> Option<(Range<u64>, ObjectPart)> {
+    /// Where the `count`th part (1 is the first) is in an object of `total` bytes. Who reads an
+    /// object by its parts asks for 1 to [`Parts::count`], whatever numbers they were uploaded with:
+    /// older minio-js begins with 2.
+    pub fn nth(&self, count: u32, total: u64) -> Option<(Range<u64>, ObjectPart)> {
         let mut start = 0;
-        for part in self.iter(total) {
+        for (at, part) in (1..).zip(self.iter(total)) {
             let end = part.size.saturating_add(start);
-            if part.number == number {
+            if at == count {
                 return Some((start..end, part));
             }
             start = end;
@@ -107,11 +109,13 @@ mod tests {
             let total = sizes.iter().sum();
             assert_eq!(made.iter(total).collect::<Vec<_>>(), parts(sizes));
             let last = u32::try_from(sizes.len()).unwrap();
-            let (range, part) = made.find(last, total).unwrap();
+            let (range, part) = made.nth(last, total).unwrap();
             assert_eq!((range.end, part.size), (total, *sizes.last().unwrap()));
-            assert_eq!(made.find(last + 1, total), None);
+            assert_eq!((made.nth(last + 1, total), made.nth(0, total)), (None, None));
         }
         let gap = Parts::new(vec![ObjectPart { number: 2, size: 5, checksum: None }]);
-        assert!(matches!(gap, Parts::Listed(_)) && gap.find(1, 5).is_none());
+        assert!(matches!(gap, Parts::Listed(_)) && gap.nth(2, 5).is_none());
+        let (range, part) = gap.nth(1, 5).unwrap();
+        assert_eq!((range, part.number), (0..5, 2));
     }
 }

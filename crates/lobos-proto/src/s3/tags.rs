@@ -35,10 +35,11 @@ impl TagSet {
     /// `InvalidArgument`, `InvalidTag`, `BadRequest` beyond 10 tags.
     pub(crate) fn parse_header(value: &str) -> Result<Self, Error> {
         let invalid = || {
-            Error::new(Code::InvalidArgument).message(
+            let error = Error::new(Code::InvalidArgument).message(
                 "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query \
                  parameters without tag name duplicates.",
-            )
+            );
+            error.argument("x-amz-tagging", value)
         };
         let mut tags = Self::default();
         for pair in value.split('&').filter(|pair| !pair.is_empty()) {
@@ -59,6 +60,9 @@ impl TagSet {
     /// # Errors
     /// `MalformedXML`, `InvalidTag`, `BadRequest`.
     pub(crate) fn parse_document(document: &[u8], max: usize) -> Result<Self, Error> {
+        if document.trim_ascii().is_empty() {
+            return Err(Error::new(Code::MissingRequestBodyError));
+        }
         let root = Element::parse(document)?;
         match root.children.as_slice() {
             [set] if root.name == "Tagging" && set.name == "TagSet" => {
@@ -81,7 +85,7 @@ impl TagSet {
                 return Err(Error::new(Code::MalformedXML));
             };
             if tags.has(key) {
-                return Err(invalid("Cannot provide multiple Tags with the same key"));
+                return Err(invalid("Cannot provide multiple Tags with the same key", key));
             }
             tags.add(key.to_owned(), value.to_owned(), max)?;
         }
@@ -101,13 +105,14 @@ impl TagSet {
             return Err(Error::new(Code::BadRequest).message(message));
         }
         if key.is_empty() || !fits(&key, KEY_MAX) {
-            return Err(invalid("The TagKey you have provided is invalid"));
+            return Err(invalid("The TagKey you have provided is invalid", &key));
         }
         if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
-            return Err(invalid("System tags cannot be added/updated by requester"));
+            return Err(invalid("System tags cannot be added/updated by requester", &key));
         }
         if !fits(&value, VALUE_MAX) {
-            return Err(invalid("The TagValue you have provided is invalid"));
+            let error = invalid("The TagValue you have provided is invalid", &key);
+            return Err(error.element("TagValue", value));
         }
         self.0.push((key, value));
         Ok(())
@@ -129,8 +134,8 @@ impl TagSet {
     }
 }
 
-fn invalid(why: &'static str) -> Error {
-    Error::new(Code::InvalidTag).message(why)
+fn invalid(why: &'static str, key: &str) -> Error {
+    Error::new(Code::InvalidTag).message(why).element("TagKey", key)
 }
 
 /// S3 takes letters, digits, white space and `+ - = . _ : / @`.

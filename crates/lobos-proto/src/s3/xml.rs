@@ -21,6 +21,11 @@ impl Xml {
         Self { out: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") }
     }
 
+    /// For a whole document that was written before.
+    pub(crate) fn empty() -> Self {
+        Self { out: String::new() }
+    }
+
     /// A document whose root has S3's namespace.
     pub(crate) fn s3(root: &str) -> Self {
         let mut xml = Self::new();
@@ -57,6 +62,11 @@ impl Xml {
         self.open(name);
         let _ = write!(self.out, "{value}");
         self.close(name);
+    }
+
+    /// XML that was written before.
+    pub(crate) fn raw(&mut self, xml: &str) {
+        self.out.push_str(xml);
     }
 
     pub(crate) fn finish(self) -> String {
@@ -100,20 +110,28 @@ pub(crate) struct Element {
 /// No document of S3 is deeper.
 const DEPTH: usize = 16;
 
+/// No document of S3 has more elements: 10,000 parts with a number, a tag and all ten checksums.
+const ELEMENTS: usize = 130_001;
+
 impl Element {
     /// Reads a document of one root. Attributes and namespaces are ignored.
     ///
     /// # Errors
     /// `MalformedXML`: not well-formed, not UTF-8, a document type, an unknown entity, deeper than
-    /// 16.
+    /// 16, more than 130,001 elements.
     pub(crate) fn parse(document: &[u8]) -> Result<Self, Error> {
         let malformed = || Error::new(Code::MalformedXML);
         let text = std::str::from_utf8(document).map_err(|_| malformed())?;
         let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
         let mut open: Vec<Element> = Vec::new();
         let mut root = None;
+        let mut left = ELEMENTS;
         loop {
-            match reader.read_event().map_err(|_| malformed())? {
+            let event = reader.read_event().map_err(|_| malformed())?;
+            if matches!(event, Event::Start(_) | Event::Empty(_)) {
+                left = left.checked_sub(1).ok_or_else(malformed)?;
+            }
+            match event {
                 Event::Start(start) => {
                     if open.len() >= DEPTH || root.is_some() {
                         return Err(malformed());
@@ -145,6 +163,25 @@ impl Element {
     /// The text of the first child of that name.
     pub(crate) fn child(&self, name: &str) -> Option<&str> {
         self.children.iter().find(|child| child.name == name).map(|child| child.text.as_str())
+    }
+
+    /// As a document of S3: white space between elements, and attributes, are not kept.
+    pub(crate) fn document(&self) -> Xml {
+        let mut xml = Xml::s3(&self.name);
+        self.inner(&mut xml);
+        xml.close(&self.name);
+        xml
+    }
+
+    fn inner(&self, xml: &mut Xml) {
+        if self.children.is_empty() {
+            escape(&mut xml.out, &self.text);
+        }
+        for child in &self.children {
+            xml.open(&child.name);
+            child.inner(xml);
+            xml.close(&child.name);
+        }
     }
 
     fn named(name: &str) -> Self {
@@ -210,6 +247,16 @@ mod tests {
     }
 
     #[test]
+    fn written_again() {
+        // A document that was read is written with the same elements and texts.
+        let read =
+            Element::parse(b"<s:A xmlns:s='x' b='c'>\n<B> &lt; </B> <C><D/></C></s:A>").unwrap();
+        let again = read.document().finish();
+        assert!(again.ends_with("<B> &lt; </B><C><D></D></C></A>"), "{again}");
+        assert_eq!(Element::parse(again.as_bytes()).unwrap().children, read.children[..]);
+    }
+
+    #[test]
     fn refusals() {
         // What is not one well-formed document without a document type is MalformedXML.
         let deep = format!("{}{}", "<a>".repeat(17), "</a>".repeat(17));
@@ -236,5 +283,8 @@ mod tests {
             );
         }
         assert!(Element::parse(b"<a>\xff</a>").is_err());
+        let many = |count| format!("<a>{}</a>", "<b/>".repeat(count));
+        assert!(Element::parse(many(ELEMENTS - 1).as_bytes()).is_ok());
+        assert!(Element::parse(many(ELEMENTS).as_bytes()).is_err());
     }
 }

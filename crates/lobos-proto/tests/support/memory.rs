@@ -8,24 +8,35 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    BucketInfo, Buckets, DeleteObjects, Deleted, Deletions, GetObject, ListBuckets, ListObjects,
-    ListedObject, Page, PutObject,
+    Acl, BucketInfo, Buckets, Configuration, DeleteObjects, Deleted, Deletions, GetObject,
+    ListBuckets, ListObjects, ListedObject, ObjectAttributes, Page, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
-    Response, Sink, Source, Store, Stored, Timestamp,
+    Response, Sink, Source, Store, Stored, TagSet, Timestamp,
 };
 
-use super::MIDNIGHT;
+use super::{MIDNIGHT, multipart};
 
 type Objects = BTreeMap<String, Object>;
 type All = BTreeMap<String, Objects>;
 
+/// The bucket that has CORS rules, and they.
+const RULED: &str = "bench";
+const RULES: &str = "<CORSConfiguration><CORSRule>\
+    <AllowedOrigin>https://*.app.example</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>\
+    <AllowedMethod>POST</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader>\
+    <AllowedHeader>content-type</AllowedHeader><ExposeHeader>ETag</ExposeHeader>\
+    <ExposeHeader>x-amz-meta-a</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule>\
+    <CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>\
+    </CORSConfiguration>";
+
 /// One object.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
-    info: ObjectInfo,
-    bytes: Arc<[u8]>,
+    pub(super) info: ObjectInfo,
+    pub(super) tags: TagSet,
+    pub(super) bytes: Arc<[u8]>,
 }
 
 /// Buckets of objects.
@@ -96,23 +107,22 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::HeadBucket(r) => ("HeadBucket", r.bucket.as_str(), ""),
         Request::DeleteBucket(r) => ("DeleteBucket", r.bucket.as_str(), ""),
         Request::GetBucketLocation(r) => ("GetBucketLocation", r.bucket.as_str(), ""),
-        Request::GetBucketVersioning(r) => ("GetBucketVersioning", r.bucket.as_str(), ""),
-        Request::GetObjectLockConfiguration(r) => {
-            ("GetObjectLockConfiguration", r.bucket.as_str(), "")
-        }
         Request::ListObjects(r) => ("ListObjects", r.bucket.as_str(), ""),
         Request::HeadObject(r) => ("HeadObject", r.0.bucket.as_str(), r.0.key.as_str()),
         Request::GetObject(r) => ("GetObject", r.bucket.as_str(), r.key.as_str()),
         Request::PutObject(r) => ("PutObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObject(r) => ("DeleteObject", r.bucket.as_str(), r.key.as_str()),
         Request::DeleteObjects(r) => ("DeleteObjects", r.bucket.as_str(), ""),
+        Request::GetBucketConfiguration(r) => {
+            return format!("GetBucketConfiguration {} {}", r.bucket, r.kind.name());
+        }
         other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
     format!("{name} {bucket}{slash}{key}").trim_end().to_owned()
 }
 
-fn midnight() -> Timestamp {
+pub(super) fn midnight() -> Timestamp {
     Timestamp::from_unix(MIDNIGHT as i64, 123_456_789)
 }
 
@@ -148,14 +158,31 @@ impl Store for Memory {
             Request::GetBucketLocation(r) => {
                 has(&r.bucket).map(|()| Response::GetBucketLocation)?
             }
-            Request::GetBucketVersioning(r) => {
-                has(&r.bucket).map(|()| Response::GetBucketVersioning)?
+            Request::GetAcl(r) => has_all(&all, &r).map(|()| Response::GetAcl)?,
+            Request::PutAcl(r) => has_all(&all, &r).map(|()| Response::PutAcl)?,
+            Request::GetObjectTagging(r) => {
+                Response::GetObjectTagging(object(&mut all, &r.bucket, &r.key)?.tags.clone())
             }
-            Request::GetObjectLockConfiguration(r) => {
+            Request::PutObjectTagging(r) => {
+                let object = object(&mut all, &r.bucket, &r.key)?;
+                let response = match r.tags {
+                    Some(_) => Response::PutObjectTagging,
+                    None => Response::DeleteObjectTagging,
+                };
+                object.tags = r.tags.unwrap_or_default();
+                object.info.tags = object.tags.pairs().len();
+                response
+            }
+            // Nothing is kept here.
+            Request::GetBucketConfiguration(r) => {
                 has(&r.bucket)?;
-                return Err(Error::new(Code::ObjectLockConfigurationNotFoundError)
-                    .bucket(r.bucket.as_str()));
+                let ruled = (r.bucket.as_str(), r.kind) == (RULED, Configuration::Cors);
+                r.respond(ruled.then(|| RULES.to_owned()))?
             }
+            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| match r.document {
+                Some(_) => Response::PutBucketConfiguration,
+                None => Response::DeleteBucketConfiguration,
+            })?,
             Request::ListObjects(r) => {
                 let objects = all.get(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::ListObjects(Box::new(page(objects, r)))
@@ -184,7 +211,21 @@ impl Store for Memory {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::DeleteObjects(delete(objects, r))
             }
-            _ => return Err(Error::new(Code::NotImplemented)),
+            Request::GetObjectAttributes(request) => {
+                let bucket = &request.bucket;
+                let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+                let info = get_object(objects, &request.key)?.info;
+                Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
+            }
+            other => {
+                return multipart::call(other, |copy| {
+                    let bucket = &copy.source.bucket;
+                    let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+                    let object = get_object(objects, &copy.source.key)?;
+                    let info = &object.info;
+                    copy.source.conditions.check(&info.etag, info.modified).map(|()| object)
+                });
+            }
         }))
     }
 }
@@ -202,7 +243,26 @@ fn create(all: &mut All, bucket: BucketName) -> Result<Response, Error> {
 
 fn find(all: &All, get: &GetObject) -> Result<Object, Error> {
     let objects = all.get(get.bucket.as_str()).ok_or_else(|| no_bucket(&get.bucket))?;
-    objects.get(get.key.as_str()).cloned().ok_or_else(|| no_key(&get.key))
+    get_object(objects, &get.key)
+}
+
+fn get_object(objects: &Objects, key: &Key) -> Result<Object, Error> {
+    let found = objects.get(key.as_str()).cloned().or_else(|| multipart::object(key.as_str()));
+    found.ok_or_else(|| no_key(key))
+}
+
+fn object<'a>(all: &'a mut All, bucket: &BucketName, key: &Key) -> Result<&'a mut Object, Error> {
+    let objects = all.get_mut(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+    objects.get_mut(key.as_str()).ok_or_else(|| no_key(key))
+}
+
+/// The bucket, and the object if it is about one.
+fn has_all(all: &All, acl: &Acl) -> Result<(), Error> {
+    let objects = all.get(acl.bucket.as_str()).ok_or_else(|| no_bucket(&acl.bucket))?;
+    match &acl.key {
+        Some(key) if !objects.contains_key(key.as_str()) => Err(no_key(key)),
+        _ => Ok(()),
+    }
 }
 
 fn list_buckets(all: &All, list: ListBuckets) -> Buckets {
@@ -212,7 +272,8 @@ fn list_buckets(all: &All, list: ListBuckets) -> Buckets {
     let info = |name: &String| BucketInfo { name: name.clone(), created: midnight() };
     let buckets = names.by_ref().take(max).map(info).collect();
     let truncated = names.next().is_some();
-    Buckets { buckets, prefix: list.prefix, truncated }
+    let truncated = truncated && max > 0;
+    Buckets { buckets, prefix: list.prefix, is_paged: list.is_paged, truncated }
 }
 
 /// Where the first delimiter behind the prefix ends.
@@ -333,7 +394,8 @@ impl Sink for Upload {
             parts: None,
             tags: self.put.tags.pairs().len(),
         };
-        objects.insert(self.put.key.to_string(), Object { info, bytes: self.bytes.into() });
+        let object = Object { info, tags: self.put.tags, bytes: self.bytes.into() };
+        objects.insert(self.put.key.to_string(), object);
         Ok(Response::PutObject(Stored { etag, size, checksums }))
     }
 }

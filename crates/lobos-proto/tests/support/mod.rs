@@ -6,6 +6,7 @@
 pub(crate) mod dice;
 pub(crate) mod driver;
 pub(crate) mod memory;
+pub(crate) mod multipart;
 pub(crate) mod notation;
 
 use std::sync::{Arc, LazyLock};

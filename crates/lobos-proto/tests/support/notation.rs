@@ -98,6 +98,7 @@ impl Script {
                     ["host", name] => config.hosts.names.push(name.to_owned()),
                     ["drain", bytes] => config.limits.drain = number(bytes),
                     ["linger", bytes] => config.limits.linger = number(bytes),
+                    ["form", bytes] => config.limits.form = number(bytes) as usize,
                     ["object", bytes] => config.limits.object = number(bytes),
                     _ => panic!("unknown setting {setting:?}"),
                 }
@@ -188,6 +189,10 @@ fn write_bytes(bytes: &[u8], out: &mut String) {
             [b'\n', ..] => *out += "\\n\\\n",
             [b'\\', ..] => *out += "\\\\",
             [b'>', b'<', ..] => *out += ">\\\n",
+            // It would be a mark.
+            [one, two, ..] if one == two && out.ends_with('\n') && b"-!><*=".contains(one) => {
+                *out += &format!("\\x{one:02x}");
+            }
             [byte @ b' '..=b'~', ..] => out.push(char::from(*byte)),
             [byte, ..] => *out += &format!("\\x{byte:02x}"),
             [] => {}

@@ -1,0 +1,98 @@
+//! The answer, and what becomes of the connection then.
+
+use super::{Connection, State, Step};
+use crate::http::encode::{self, Answer};
+use crate::op::write;
+use crate::{Error, Now, Response};
+
+impl Connection {
+    /// Writes the answer.
+    pub(super) fn respond(&mut self, answer: Result<&Response, Error>, now: Now) {
+        self.conclude(now);
+        let posted = self.form.take().and_then(|posting| posting.posted);
+        let (out, context) = (&mut self.out, self.exchange.context(now, &self.config));
+        self.body = match (answer, posted) {
+            (Ok(Response::PutObject(stored)), Some(posted)) => {
+                posted.write(out, &context, stored);
+                0..0
+            }
+            (Ok(response), _) => write(out, &context, response),
+            (Err(error), _) => {
+                encode::error(out, &context, &error);
+                0..0
+            }
+        };
+    }
+
+    /// Writes the answer to a preflight that is let in.
+    pub(super) fn preflight(&mut self, now: Now) {
+        self.conclude(now);
+        Answer::new(&mut self.out, &self.exchange.context(now, &self.config), 200).empty();
+    }
+
+    /// Decides whether the connection stays after the answer, which is to be written now.
+    fn conclude(&mut self, now: Now) {
+        let rest = self.incoming.as_ref().map_or(Some(0), |body| body.left());
+        let small = rest.is_none_or(|rest| rest <= self.config.limits.drain);
+        // A client that awaits `100 Continue` may send its body or not: nobody can tell what the
+        // next byte is.
+        let unsure = self.exchange.awaits_continue && rest != Some(0);
+        let lost = self.exchange.broken || unsure || !small;
+        // A client that keeps the connection may have sent its next request already, and a reset
+        // would take this answer from it.
+        let more = self.exchange.keep && self.finishing;
+        self.exchange.keep &= !lost && !self.finishing && !self.peer_closed;
+        self.exchange.linger = lost || more || rest != Some(0);
+        self.written = 0;
+        self.out.clear();
+        self.body = 0..0;
+        self.state = State::Respond;
+        self.since = now.instant;
+    }
+
+    /// The answer is out.
+    pub(super) fn answered(&mut self, now: Now) {
+        self.since = now.instant;
+        self.exchange.drained = 0;
+        self.state = match (self.exchange.keep && !self.finishing, &self.incoming) {
+            (true, None) => State::Head { scanned: 0 },
+            (true, Some(_)) => State::Drain,
+            (false, _) if self.exchange.linger || self.exchange.keep => State::HalfClose,
+            (false, _) => State::Closed,
+        };
+    }
+
+    pub(super) fn step_drain<'i>(
+        &mut self,
+        input: &'i [u8],
+        now: Now,
+    ) -> (usize, Option<Step<'i>>) {
+        if !input.is_empty() {
+            self.since = now.instant;
+        }
+        let Some(body) = &mut self.incoming else {
+            self.state = State::Head { scanned: 0 };
+            return (0, None);
+        };
+        match body.discard(input, &self.config.limits) {
+            Ok((used, over)) => {
+                self.exchange.drained += used as u64;
+                if self.exchange.drained > self.config.limits.drain {
+                    self.state = State::HalfClose;
+                } else if over {
+                    self.incoming = None;
+                } else if self.peer_closed {
+                    self.abort();
+                } else {
+                    return (used, Some(Step::Read { expect: 0 }));
+                }
+                (used, None)
+            }
+            // Where the next request begins is unknown, but the answer shall be read.
+            Err(_) => {
+                self.state = State::HalfClose;
+                (0, None)
+            }
+        }
+    }
+}

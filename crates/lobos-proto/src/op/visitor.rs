@@ -1,0 +1,147 @@
+//! A request that a web page of another origin sends: what it may do, and which headers let the
+//! page read the answer.
+
+use super::cors::{CorsRules, Rule};
+use crate::http::head::Head;
+use crate::http::host::{is_own_origin, origin_allowed};
+use crate::{BucketName, Code, Config, Error};
+
+/// Headers of an answer.
+pub(crate) type Headers = Vec<(&'static str, String)>;
+
+/// Methods of S3 that a page may ask for.
+const METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "POST", "DELETE"];
+
+/// A page of another origin, and what it asks for.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    origin: String,
+    /// Of the request, or of the one that a preflight announces.
+    method: String,
+    /// Access-Control-Request-Headers.
+    headers: String,
+    pub(crate) is_preflight: bool,
+    is_object: bool,
+    /// The bucket whose rules say what it may; `None` if there are none to be asked for.
+    pub(crate) bucket: Option<BucketName>,
+    /// `--cors-origin` lets it in.
+    is_allowed: bool,
+}
+
+impl Visitor {
+    /// The page that sent this; `None` if there is none, or it is the server's own.
+    ///
+    /// # Errors
+    /// `BadRequest` for an OPTIONS that is no preflight.
+    pub(crate) fn of(
+        head: &Head<'_>,
+        host: Option<&str>,
+        place: (Option<BucketName>, bool),
+        config: &Config,
+    ) -> Result<Option<Self>, Error> {
+        let is_preflight = head.method == "OPTIONS";
+        let refused = |why: String| Err(Error::new(Code::BadRequest).message(why));
+        let origin = match head.get("origin") {
+            Some(origin) if !origin.is_empty() => origin,
+            // What cannot be read is foreign.
+            _ if head.has("origin") => "null",
+            _ if is_preflight => {
+                return refused("Insufficient information. Origin request header needed.".into());
+            }
+            _ => return Ok(None),
+        };
+        if is_own_origin(origin, host) {
+            return Ok(None);
+        }
+        let is_allowed = origin_allowed(origin, &config.origins);
+        let asked = head.get("access-control-request-method");
+        let method = if is_preflight { asked.unwrap_or("null") } else { head.method };
+        if is_preflight && !is_allowed && !METHODS.contains(&method) {
+            return refused(format!("Invalid Access-Control-Request-Method: {method}"));
+        }
+        let headers = head.get("access-control-request-headers").unwrap_or_default();
+        let (bucket, is_object) = place;
+        Ok(Some(Self {
+            origin: origin.to_owned(),
+            method: method.to_owned(),
+            headers: headers.to_owned(),
+            is_preflight,
+            is_object,
+            bucket: bucket.filter(|_| !is_allowed),
+            is_allowed,
+        }))
+    }
+
+    /// Whether it wants to change something.
+    pub(crate) fn is_write(&self) -> bool {
+        !matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
+    /// What the answer says to the page; `None` if neither `--cors-origin` nor the rules of the
+    /// bucket let it in.
+    pub(crate) fn admit(&self, rules: Option<&CorsRules>) -> Option<Headers> {
+        if self.is_allowed {
+            return Some(self.allowed());
+        }
+        let asked = if self.is_preflight { self.headers.as_str() } else { "" };
+        let asked: Vec<_> = asked.split(',').map(str::trim).filter(|h| !h.is_empty()).collect();
+        let rule = rules?.find(&self.origin, &self.method, &asked)?;
+        Some(self.ruled(rule, &asked))
+    }
+
+    /// The answer to a page that is not let in.
+    pub(crate) fn refusal(&self, rules: Option<&CorsRules>) -> Error {
+        if !self.is_preflight {
+            return Error::new(Code::AccessDenied).message(
+                "Web pages of this origin may not change anything here: neither the CORS rules of \
+                 the bucket nor --cors-origin let them.",
+            );
+        }
+        let error = Error::new(Code::AccessForbidden);
+        let error = match rules {
+            Some(_) => error,
+            None => error.message("CORSResponse: CORS is not enabled for this bucket."),
+        };
+        let kind = if self.is_object { "OBJECT" } else { "BUCKET" };
+        error.element("Method", &self.method).element("ResourceType", kind)
+    }
+
+    fn allowed(&self) -> Headers {
+        let mut headers = vec![
+            ("Access-Control-Allow-Origin", self.origin.clone()),
+            ("Vary", "Origin".to_owned()),
+            // Without it a page sees neither ETag nor Content-Range nor x-amz-*.
+            ("Access-Control-Expose-Headers", "*".to_owned()),
+        ];
+        if self.is_preflight {
+            headers.push(("Access-Control-Allow-Methods", METHODS.join(", ")));
+            headers.push(("Access-Control-Allow-Headers", self.headers.clone()));
+            headers.push(("Access-Control-Max-Age", 3000.to_string()));
+        }
+        headers
+    }
+
+    fn ruled(&self, rule: &Rule, asked: &[&str]) -> Headers {
+        let any = rule.lets_in(&self.origin) == Some("*");
+        let origin = if any { "*" } else { self.origin.as_str() };
+        let mut headers = vec![
+            ("Access-Control-Allow-Origin", origin.to_owned()),
+            ("Access-Control-Allow-Methods", rule.methods()),
+        ];
+        if !asked.is_empty() {
+            headers.push(("Access-Control-Allow-Headers", asked.join(", ")));
+        }
+        if !rule.exposed.is_empty() {
+            headers.push(("Access-Control-Expose-Headers", rule.exposed.join(", ")));
+        }
+        if let Some(seconds) = rule.max_age {
+            headers.push(("Access-Control-Max-Age", seconds.to_string()));
+        }
+        if !any {
+            headers.push(("Access-Control-Allow-Credentials", "true".to_owned()));
+        }
+        let vary = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method";
+        headers.push(("Vary", vary.to_owned()));
+        headers
+    }
+}
