@@ -278,10 +278,8 @@ impl Meta {
         let (first, size) = (u32::from_le_bytes(*first), u64::from_le_bytes(*size));
         let algorithm = algorithm_of(*algorithm);
         let length = algorithm.map_or(0, Algorithm::length);
-        if !matches!(&self.parts, Some(Parts::Listed(_))) {
-            self.parts = Some(Parts::Listed(Vec::new()));
-        }
-        let Some(Parts::Listed(parts)) = &mut self.parts else { return None };
+        let parts = self.parts.get_or_insert_with(|| Parts::Listed(Vec::new()));
+        let Parts::Listed(parts) = parts else { return None };
         for n in 0..u32::from_le_bytes(*count) {
             if parts.len() == MOST_PARTS {
                 return None;
@@ -443,9 +441,8 @@ mod tests {
             assert_eq!(Meta::unpack(&meta.pack().unwrap()), Some(meta));
         }
         assert_eq!(Meta::unpack(&full().pack().unwrap()), Some(full()));
-        let many = Some(Parts::Listed((1..=10_001).map(part).collect()));
-        let many = Meta { parts: many, ..Meta::default() };
-        assert_eq!(Meta::unpack(&many.pack().unwrap()), None);
+        let parts = Some(Parts::Listed((1..=10_001).map(part).collect()));
+        assert_eq!(Meta::unpack(&Meta { parts, ..Meta::default() }.pack().unwrap()), None);
     }
 
     #[test]
