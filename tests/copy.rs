@@ -338,7 +338,7 @@ fn append_refusals(server: &Server) {
     append(server, 5, "").send().error(400, "InvalidRequest");
     append(server, 5, "x").header("x-amz-meta-a", "1").send().error(400, "InvalidRequest");
     append(server, 5, "x")
-        .header("x-amz-checksum-crc32", "AAAAAA==")
+        .header("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=")
         .send()
         .error(400, "BadDigest");
     append(server, 5, "x").header("If-Match", "\"x\"").send().error(412, "PreconditionFailed");

@@ -111,7 +111,7 @@ impl Old {
         let failed = |e| bucket.failed(e);
         self.check_link(to).map_err(failed)??;
         let Found { stamp, meta, etag, .. } = &self.found;
-        let mut meta = meta.clone();
+        let mut meta = Meta { key: None, elsewhere: false, ..meta.clone() };
         if meta.stamp != Some(*stamp) {
             meta = Meta { tags: meta.tags, said: meta.said, ..Meta::default() };
         }
@@ -127,8 +127,9 @@ impl Old {
         let file = self.found.file.as_ref().map(std::fs::File::try_clone).transpose();
         let file = file.map_err(publish::from_io)?.ok_or(Code::InternalError)?;
         let temp = Temp::of_object(file, folder, self.name());
-        publish::publish(bucket, to, absent, Sealed::of_object(temp, meta, *stamp))?;
-        moved.finish(bucket, owner.name, to.as_str()).map_err(failed)?;
+        let now = publish::publish(bucket, to, absent, Sealed::of_object(temp, meta, *stamp))?;
+        let same = now.inode == stamp.inode;
+        moved.finish(bucket, owner.name, to.as_str(), same).map_err(failed)?;
         self.leave(bucket).map_err(failed)
     }
 

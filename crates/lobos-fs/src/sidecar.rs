@@ -155,14 +155,25 @@ impl Moved {
         Ok(Self(Some((meta, owner.inode))))
     }
 
-    /// The object has its new key: nothing is kept for the old one, which ended with `old`.
-    pub(crate) fn finish(self, bucket: &Bucket, old: &str, key: &str) -> Result<(), Errno> {
+    /// The object has its new key: nothing is kept for the old one, which ended with `old`, and
+    /// nothing at all for its old file if it is not the `same` any more.
+    pub(crate) fn finish(
+        self,
+        bucket: &Bucket,
+        old: &str,
+        key: &str,
+        same: bool,
+    ) -> Result<(), Errno> {
         let Some((meta, inode)) = self.0 else { return Ok(()) };
         let (old, new) = (Owner { inode, name: old }, Owner { inode, name: key::split(key).1 });
-        if old.name != new.name {
-            return forget(bucket, old);
+        if old.name != new.name || !same {
+            forget(bucket, old)?;
         }
-        keep_beside(bucket, new, &meta)
+        match (same, old.name == new.name) {
+            (true, true) => keep_beside(bucket, new, &meta),
+            (true, false) => Ok(()),
+            (false, _) => forget(bucket, new),
+        }
     }
 }
 

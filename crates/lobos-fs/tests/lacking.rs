@@ -120,6 +120,37 @@ fn mount_inside() {
 }
 
 #[test]
+fn rename_to_mount() {
+    // An object that is renamed to another mount is copied there: it has the same bytes, metadata
+    // and tag, the old key is gone, and nothing is left of it.
+    let script = "-t tmpfs none \"$LOBOS_TEST_MOUNTED\" && mkdir \"$LOBOS_TEST_MOUNTED/m\" \
+                  && LOBOS_M=\"$LOBOS_TEST_MOUNTED/m\" && mount -t tmpfs none \"$LOBOS_M\" && true";
+    mounted("rename_to_mount", script, |dir| {
+        for no_xattrs in [false, true] {
+            let layout = Layout::Dirs(vec![(common::BUCKET.into(), dir.into())]);
+            let quirks = Quirks { no_xattrs, ..Quirks::default() };
+            let store = FsStore::open_with(layout, Options::default(), quirks).unwrap();
+            let mut request = put_request("d/a");
+            request.metadata.user = vec![("n".into(), "1".into())];
+            send(&store, request, b"hello").unwrap();
+            let before = common::get(&store, "d/a").unwrap().0.info;
+            for (from, to) in [("d/a", "m/a"), ("m/a", "m//b"), ("m//b", "m/c"), ("m/c", "e/d")] {
+                common::rename(&store, common::rename_request(from, to)).unwrap();
+                let (response, bytes) = common::get(&store, to).unwrap();
+                assert_eq!(bytes, b"hello");
+                assert_eq!(response.info.etag, before.etag, "{from} {to}");
+                assert_eq!(response.info.metadata, before.metadata);
+                assert_eq!(common::page(&store).objects.len(), 1);
+            }
+            common::delete(&store, "e/d").unwrap();
+            assert_eq!(fs::read_dir(dir.join("m")).unwrap().count(), 0);
+            let metas = fs::read_dir(dir.join(".lobos/meta"));
+            assert_eq!(metas.map_or(0, Iterator::count), 0);
+        }
+    });
+}
+
+#[test]
 fn no_descriptors() {
     // Without a free descriptor the answer is SlowDown, and all is well when there is one again.
     if std::env::var(MOUNTED).is_err() {
