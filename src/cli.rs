@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
@@ -60,6 +61,16 @@ pub(crate) struct Flags {
     #[arg(value_enum, default_value_t = Survives::Cache, hide_possible_values = true)]
     #[arg(value_name = "cache|disk")]
     pub(crate) durability: Survives,
+
+    /// Refuse smaller parts of an upload, but for the last
+    #[arg(long, help_heading = "Buckets", env = "LOBOS_MIN_PART_SIZE", hide_env = true)]
+    #[arg(value_name = "BYTES", value_parser = bytes, default_value = "5MiB")]
+    pub(crate) min_part_size: u64,
+
+    /// Drop uploads in parts that nobody goes on with
+    #[arg(long, help_heading = "Buckets", env = "LOBOS_EXPIRE_UPLOADS", hide_env = true)]
+    #[arg(value_name = "DAYS", value_parser = time, default_value = "7d")]
+    pub(crate) expire_uploads: Duration,
 
     /// Listen on this port; 0 takes any free one [default: 8080]
     #[arg(short, long, help_heading = "Network", env = "LOBOS_PORT", hide_env = true)]
@@ -279,6 +290,36 @@ fn region(value: &str) -> Result<String, String> {
         return Ok(value.to_owned());
     }
     Err("a name such as us-east-1 is needed, or any".into())
+}
+
+/// A number, and perhaps what it counts: `5MiB`, `5M` and `5242880` are the same.
+fn bytes(value: &str) -> Result<u64, String> {
+    let units = [("", 1), ("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)];
+    let (number, unit) = number(value)?;
+    let is = |name: &str| {
+        let rest = unit.strip_prefix(name);
+        rest.is_some_and(|rest| matches!(rest, "" | "b") || (rest == "ib" && !name.is_empty()))
+    };
+    let found = units.into_iter().find(|(name, _)| is(name));
+    let bytes = found.and_then(|(_, size)| number.checked_mul(size));
+    bytes.ok_or_else(|| "a size such as 5MiB or 65536 is needed".into())
+}
+
+/// A number of days, or of what stands behind it.
+fn time(value: &str) -> Result<Duration, String> {
+    let units = [("", 86_400), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+    let (number, unit) = number(value)?;
+    let found = units.into_iter().find(|(name, _)| *name == unit);
+    let secs = found.and_then(|(_, secs)| number.checked_mul(secs)).filter(|secs| *secs > 0);
+    secs.map(Duration::from_secs).ok_or_else(|| "days, or a time such as 12h, are needed".into())
+}
+
+/// The digits that a value begins with, and the rest in lower case.
+fn number(value: &str) -> Result<(u64, String), String> {
+    let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    let (digits, unit) = value.split_at(end);
+    let number = digits.parse().map_err(|_| "not a number".to_owned())?;
+    Ok((number, unit.trim().to_ascii_lowercase()))
 }
 
 /// A name as it stands in a Host header, without the port.

@@ -61,6 +61,8 @@ fn options(flags: &Flags) -> Options {
         etag: flags.etag.into(),
         durability: flags.durability.into(),
         follow_symlinks: flags.follow_symlinks,
+        min_part_size: flags.min_part_size,
+        expire_uploads: flags.expire_uploads,
     }
 }
 

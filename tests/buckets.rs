@@ -29,6 +29,8 @@ on_every_runtime![
 ];
 on_every_runtime!(with std::convert::identity; names_of_dirs, relative_dirs, several_dirs);
 
+on_every_runtime!(with in_a_region; region);
+
 fn root(runtime: Runtime) -> Server {
     Setup::root(runtime).start()
 }
@@ -139,6 +141,24 @@ fn location(server: &Server) {
         assert_eq!(got.one("LocationConstraint"), "");
     }
     server.get("/nothere?location").error(404, "NoSuchBucket");
+}
+
+fn region(server: &Server) {
+    // The region of the server is that of its buckets, wherever it is told.
+    assert_eq!(server.get("/bench?location").expect(200).one("LocationConstraint"), "eu-west-1");
+    assert_eq!(server.head("/bench").expect(200).header("x-amz-bucket-region"), "eu-west-1");
+    assert_eq!(server.get("/").expect(200).all("BucketRegion"), Vec::<String>::new());
+    let page = server.get("/?bucket-region=eu-west-1").expect(200);
+    assert_eq!(
+        (page.all("Name"), page.one("BucketRegion")),
+        (vec!["bench".into()], "eu-west-1".into())
+    );
+    let none: [String; 0] = [];
+    assert_eq!(server.get("/?bucket-region=us-east-1").expect(200).all("Name"), none);
+}
+
+fn in_a_region(runtime: Runtime) -> Server {
+    Setup::new(runtime).arg("--region").arg("eu-west-1").start()
 }
 
 fn versioning(server: &Server) {

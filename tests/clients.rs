@@ -1,6 +1,7 @@
 //! Real clients against a real folder, on every runtime: those that take seconds.
 //!
-//! `clients/setup.sh` installs them and `clients/with_*.py` drive them; `./run-clients` has the rest.
+//! `clients/setup.sh` installs them and `clients/with_*.py` drive them; `./run-clients` has the
+//! rest.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};

@@ -19,6 +19,7 @@ on_every_runtime![
     delimiter_and_prefix,
     pages_of_2500,
     pages_of_v1,
+    versions,
     pages_with_a_delimiter,
     page_ends,
     start_after,
@@ -254,6 +255,8 @@ fn pages_of_v1(server: &Server) {
     loop {
         let page = list_v1(server, &format!("max-keys=7&marker={marker}"));
         found.extend(page.all("Key"));
+        // As S3: only a page with a delimiter has one.
+        assert_eq!(page.all("NextMarker"), Vec::<String>::new());
         if page.one("IsTruncated") == "false" {
             break;
         }
@@ -268,6 +271,33 @@ fn pages_of_v1(server: &Server) {
     let page = list_v1(server, "max-keys=2&delimiter=/&marker=d1/");
     assert_eq!((common(&page), page.one("IsTruncated")), (vec!["d2/".into()], "false".into()));
     assert_eq!(page.all("NextMarker"), Vec::<String>::new());
+}
+
+fn versions(server: &Server) {
+    // ListObjectVersions shows each object as its one version, `null`; a bucket can be emptied by
+    // what it tells, page by page.
+    store_all(server, &["a", "b/c", "b/d", "e//f", "folder/"]);
+    let page = server.get("/bench?versions&delimiter=/").expect(200);
+    assert_eq!(page.all("Version").len(), 1);
+    assert_eq!(common(&page), ["b/", "e/", "folder/"]);
+    let (mut found, mut marker) = (Vec::new(), String::new());
+    loop {
+        let page = server.get(&format!("/bench?versions&max-keys=2{marker}")).expect(200);
+        for (key, version) in page.all("Key").into_iter().zip(page.all("VersionId")) {
+            server.delete(&format!("/bench/{key}?versionId={version}")).expect(204);
+            found.push((key, version));
+        }
+        if page.one("IsTruncated") == "false" {
+            break;
+        }
+        let (key, version) = (page.one("NextKeyMarker"), page.one("NextVersionIdMarker"));
+        marker = format!("&key-marker={}&version-id-marker={version}", escape(&key));
+    }
+    let all = ["a", "b/c", "b/d", "e//f", "folder/"].map(|key| (key.into(), "null".into()));
+    assert_eq!(found, all);
+    assert_eq!(server.get("/bench?versions").expect(200).all("Version").len(), 0);
+    server.get("/bench?versions&version-id-marker=null").error(400, "InvalidArgument");
+    server.get("/nowhere?versions").error(404, "NoSuchBucket");
 }
 
 fn pages_with_a_delimiter(server: &Server) {

@@ -26,6 +26,7 @@ on_every_runtime![
     put_if_match,
     one_winner,
     range_with_if_match,
+    if_range,
 ];
 
 fn ranges(server: &Server) {
@@ -249,4 +250,26 @@ fn range_with_if_match(server: &Server) {
     assert_eq!(ask().expect(206).text(), "56789");
     server.store("k", "abcdefghij");
     ask().error(412, "PreconditionFailed");
+}
+
+fn if_range(server: &Server) {
+    // If-Range gives the range of the object that the client knows, and all of any other one.
+    let stored = server.store("k", "0123456789");
+    let (tag, time) =
+        (stored.header("ETag"), server.head("/bench/k").header("Last-Modified").to_owned());
+    let get = |value: &str| {
+        server
+            .request("GET", "/bench/k")
+            .header("Range", "bytes=2-4")
+            .header("If-Range", value)
+            .send()
+    };
+    for same in [tag, &time] {
+        assert_eq!(get(same).expect(206).text(), "234", "{same}");
+    }
+    for other in ["\"x\"", &format!("W/{tag}"), "Sun, 06 Nov 1994 08:49:37 GMT", "nonsense"] {
+        assert_eq!(get(other).expect(200).text(), "0123456789", "{other}");
+    }
+    server.store("k", "abcdefghij");
+    assert_eq!(get(tag).expect(200).text(), "abcdefghij");
 }

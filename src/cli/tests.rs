@@ -191,3 +191,36 @@ fn index() {
     assert_eq!(flags.lobos_index_refresh_sec, Some(60));
     refused(&["--lobos-index-refresh-sec", "soon"]);
 }
+
+#[test]
+fn sizes_of_parts() {
+    // --min-part-size takes bytes with any usual unit, all of them powers of two.
+    assert_eq!(with(&[]).min_part_size, 5 << 20);
+    for (value, size) in [
+        ("0", 0),
+        ("1", 1),
+        ("64k", 64 << 10),
+        ("64KiB", 64 << 10),
+        ("5mib", 5 << 20),
+        ("5 MB", 5 << 20),
+        ("2G", 2 << 30),
+    ] {
+        assert_eq!(with(&["--min-part-size", value]).min_part_size, size, "{value}");
+    }
+    for bad in ["", "MiB", "-1", "1.5M", "5X", "5iB", "99999999999G", "99999999999999999999"] {
+        refused(&[&format!("--min-part-size={bad}")]);
+    }
+}
+
+#[test]
+fn times_of_uploads() {
+    // --expire-uploads takes days, or another unit; never is not a time.
+    let hours = |n: u64| Duration::from_secs(n * 3600);
+    assert_eq!(with(&[]).expire_uploads, hours(7 * 24));
+    for (value, time) in [("1", hours(24)), ("30d", hours(720)), ("12h", hours(12))] {
+        assert_eq!(with(&["--expire-uploads", value]).expire_uploads, time, "{value}");
+    }
+    for bad in ["", "0", "0h", "d", "1w", "-1", "1.5d", "99999999999999999d"] {
+        refused(&[&format!("--expire-uploads={bad}")]);
+    }
+}

@@ -27,7 +27,6 @@ ANSWERED = (
     "get-bucket-request-payment",
     "get-bucket-accelerate-configuration",
     "get-bucket-encryption",
-    "get-bucket-ownership-controls",
     "head-bucket",
     "list-multipart-uploads",
 )

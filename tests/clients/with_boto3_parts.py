@@ -5,6 +5,7 @@ import concurrent.futures
 import hashlib
 import io
 import os
+import time
 import urllib.parse
 import zlib
 
@@ -276,7 +277,6 @@ def settings(place):
         s3.get_bucket_notification_configuration,
         s3.get_bucket_request_payment,
         s3.get_bucket_accelerate_configuration,
-        s3.get_bucket_ownership_controls,
         s3.head_bucket,
     ):
         folder.same(call.__name__, call(**bucket)["ResponseMetadata"]["HTTPStatusCode"], 200)
@@ -285,6 +285,10 @@ def settings(place):
     s3.put_bucket_cors(**bucket, CORSConfiguration={"CORSRules": [rule]})
     folder.same("CORS", s3.get_bucket_cors(**bucket)["CORSRules"], [rule])
     s3.delete_bucket_cors(**bucket)
+    owned = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.put_bucket_ownership_controls(**bucket, OwnershipControls=owned)
+    found = s3.get_bucket_ownership_controls(**bucket)["OwnershipControls"]
+    folder.same("ownership", found, owned)
     folder.same("no CORS", code(s3.get_bucket_cors, **bucket), "NoSuchCORSConfiguration")
     acl = s3.get_object_acl(**at("new/source"))
     folder.same("acl", [g["Permission"] for g in acl["Grants"]], ["FULL_CONTROL"])
@@ -329,7 +333,8 @@ def presigned(place):
         parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
         s3.complete_multipart_upload(**named, MultipartUpload=parts)
         checks.stored(place, key["Key"], b"one part")
-        late = s3.generate_presigned_url("get_object", key, ExpiresIn=-5)
+        late = s3.generate_presigned_url("get_object", key, ExpiresIn=1)
+        time.sleep(2.1)
         folder.same("expired", http.request("GET", late).status, 403)
         gone = http.request("DELETE", s3.generate_presigned_url("delete_object", key))
         folder.same("delete", gone.status, 204)

@@ -79,7 +79,7 @@ def reading(place):
     with fs.open_input_file(path("new/parts")) as file:
         folder.same("size", file.size(), len(checks.PARTS))
         folder.same("seam", file.read_at(7, (5 << 20) - 3), checks.PARTS[(5 << 20) - 3 :][:7])
-        folder.same("type", file.metadata()[b"Content-Type"], b"text/x-check")
+        folder.same("type", file.metadata()["Content-Type"], b"text/x-check")
 
 
 def tables(place):

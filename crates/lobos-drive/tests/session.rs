@@ -127,6 +127,28 @@ fn buffer_with_a_job() {
 }
 
 #[test]
+fn held_bytes() {
+    // What looked like the end of a form's file goes to the sink as soon as it is known to be
+    // content; an upload is half here meanwhile.
+    let store = Memory::default();
+    let mut session = session(&store);
+    let head = "Content-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked\r\n";
+    feed(&mut session, support::client::request("POST", "/b", head).as_bytes());
+    let disposition = "--x\r\nContent-Disposition: form-data; name=";
+    let fields = format!("{disposition}key\r\n\r\nk\r\n{disposition}file\r\n\r\nab\r\n--");
+    feed(&mut session, format!("{:x}\r\n{fields}\r\n", fields.len()).as_bytes());
+    run(&mut session);
+    feed(&mut session, b"3\r\nc\r\n\r\n5\r\n--x--\r\n0\r\n\r\n");
+    let held = job(&mut session);
+    assert!(matches!(&held, Job::Held(_, bytes) if bytes == b"\r\n--") && !held.is_heavy());
+    assert!(session.is_busy() && session.is_receiving() && session.is_lent());
+    session.done(held.run(), now());
+    let (written, _) = run(&mut session);
+    assert!(written.starts_with(b"HTTP/1.1 204 "), "{}", String::from_utf8_lossy(&written));
+    assert_eq!(store.get("b/k"), Some(b"ab\r\n--c".to_vec()));
+}
+
+#[test]
 fn refused_append() {
     // A sink that refuses bytes is dropped before the refusal is written.
     let store = Memory::default();

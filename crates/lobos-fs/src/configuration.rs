@@ -2,8 +2,8 @@
 
 use std::os::fd::AsFd;
 
-use lobos_proto::Error;
-use lobos_proto::op::Configuration;
+use lobos_proto::op::{Configuration, GetBucketConfiguration, PutBucketConfiguration};
+use lobos_proto::{Error, Response};
 use rustix::fs::{AtFlags, OFlags, fstat, unlinkat};
 use rustix::io::Errno;
 
@@ -15,6 +15,21 @@ const FOLDER: &str = ".lobos/config";
 
 /// What a document can have; the core takes 2 MiB of a client, and escapes grow.
 const LARGEST: usize = 16 << 20;
+
+/// A GET of any of them.
+pub(crate) fn get(bucket: &Bucket, get: &GetBucketConfiguration) -> Result<Response, Error> {
+    get.respond(read(bucket, get.kind)?)
+}
+
+/// A PUT or DELETE of any of them.
+pub(crate) fn put(bucket: &Bucket, put: &PutBucketConfiguration) -> Result<Response, Error> {
+    match &put.document {
+        Some(document) => {
+            write(bucket, put.kind, document).map(|()| Response::PutBucketConfiguration)
+        }
+        None => remove(bucket, put.kind).map(|()| Response::DeleteBucketConfiguration),
+    }
+}
 
 /// What is kept; `None` if there is none that makes sense.
 pub(crate) fn read(bucket: &Bucket, kind: Configuration) -> Result<Option<String>, Error> {
@@ -65,7 +80,7 @@ fn try_write(bucket: &Bucket, kind: Configuration, document: &str) -> Result<(),
 }
 
 /// Removes what is kept, if anything is.
-pub(crate) fn remove(bucket: &Bucket, kind: Configuration) -> Result<(), Error> {
+fn remove(bucket: &Bucket, kind: Configuration) -> Result<(), Error> {
     let folder = match bucket.open_ours(FOLDER, OFlags::RDONLY | OFlags::DIRECTORY) {
         Ok(folder) => folder,
         Err(e) if error::is_missing(e) => return Ok(()),

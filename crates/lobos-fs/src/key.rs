@@ -33,6 +33,14 @@ pub(crate) fn place(key: &str) -> Place<'_> {
     if folder { Place::Folder(path) } else { Place::File(path) }
 }
 
+/// The folder that a file with this key is in, if the key is a path; "" is the root.
+pub(crate) fn folder(key: &str) -> &str {
+    match place(key) {
+        Place::File(path) => split(path).0,
+        Place::Folder(_) | Place::Aside => "",
+    }
+}
+
 /// Whether an entry with this name is never an object: `.lobos`, where `at_root` of a bucket, and
 /// our temporary files anywhere.
 pub(crate) fn is_ours(name: &[u8], at_root: bool) -> bool {

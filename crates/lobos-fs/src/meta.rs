@@ -12,6 +12,9 @@ pub(crate) const XATTR: &str = "user.lobos";
 
 const VERSION: u8 = 1;
 
+/// As many as S3 has.
+const MOST_PARTS: usize = 10_000;
+
 const STAMP: u8 = 1;
 const MD5: u8 = 2;
 const ETAG: u8 = 3;
@@ -29,7 +32,7 @@ const ELSEWHERE: u8 = 14;
 const COMPOSITE: u8 = 15;
 const TAG: u8 = 16;
 const UNIFORM: u8 = 17;
-const PART: u8 = 18;
+const PARTS: u8 = 18;
 const UPLOAD: u8 = 19;
 
 /// Which bytes something was said about: a file that differs in any of these has been changed
@@ -193,15 +196,16 @@ impl Meta {
                 out.field(UNIFORM, &[&count.to_le_bytes(), &size.to_le_bytes()])?;
             }
             Some(Parts::Listed(parts)) => {
-                for ObjectPart { number: n, size, checksum } in parts {
-                    let (n, size) = (n.to_le_bytes(), size.to_le_bytes());
-                    match checksum {
-                        None => out.field(PART, &[&n, &size])?,
-                        Some(digest) => {
-                            let algorithm = [number(digest.algorithm())];
-                            out.field(PART, &[&n, &size, &algorithm, digest.bytes()])?;
-                        }
-                    }
+                let mut rest = parts.as_slice();
+                while let [first, ..] = rest {
+                    let (run, after) = rest.split_at(alike(rest));
+                    let digests = run.iter().filter_map(|part| part.checksum);
+                    let digests: Vec<u8> = digests.flat_map(|d| d.bytes().to_vec()).collect();
+                    let (n, size) = (first.number.to_le_bytes(), first.size.to_le_bytes());
+                    let algorithm = [first.checksum.map_or(0, |digest| number(digest.algorithm()))];
+                    let count = u32::try_from(run.len()).unwrap_or(u32::MAX).to_le_bytes();
+                    out.field(PARTS, &[&n, &count, &size, &algorithm, &digests])?;
+                    rest = after;
                 }
             }
         }
@@ -251,7 +255,7 @@ impl Meta {
                 let size = u64::from_le_bytes(size.try_into().ok()?);
                 self.parts = Some(Parts::Uniform { count: u32::from_le_bytes(*count), size });
             }
-            PART => self.take_part(field)?,
+            PARTS => self.take_parts(field)?,
             UPLOAD => self.upload = Some(text(field)?.into()),
             TAG => self.tags.push(pair(field)?),
             USER => self.said.user.push(pair(field)?),
@@ -266,18 +270,41 @@ impl Meta {
         Some(())
     }
 
-    fn take_part(&mut self, field: &[u8]) -> Option<()> {
-        let (n, field) = field.split_first_chunk::<4>()?;
+    fn take_parts(&mut self, field: &[u8]) -> Option<()> {
+        let (first, field) = field.split_first_chunk::<4>()?;
+        let (count, field) = field.split_first_chunk::<4>()?;
         let (size, field) = field.split_first_chunk::<8>()?;
-        let checksum = if field.is_empty() { None } else { digest(field)? };
-        let (number, size) = (u32::from_le_bytes(*n), u64::from_le_bytes(*size));
-        let part = ObjectPart { number, size, checksum };
-        match &mut self.parts {
-            Some(Parts::Listed(parts)) => parts.push(part),
-            other => *other = Some(Parts::Listed(vec![part])),
+        let (algorithm, mut digests) = field.split_first()?;
+        let (first, size) = (u32::from_le_bytes(*first), u64::from_le_bytes(*size));
+        let algorithm = algorithm_of(*algorithm);
+        let length = algorithm.map_or(0, Algorithm::length);
+        if !matches!(&self.parts, Some(Parts::Listed(_))) {
+            self.parts = Some(Parts::Listed(Vec::new()));
+        }
+        let Some(Parts::Listed(parts)) = &mut self.parts else { return None };
+        for n in 0..u32::from_le_bytes(*count) {
+            if parts.len() == MOST_PARTS {
+                return None;
+            }
+            let (digest, after) = digests.split_at_checked(length)?;
+            let checksum = algorithm.and_then(|algorithm| Digest::new(algorithm, digest));
+            parts.push(ObjectPart { number: first.saturating_add(n), size, checksum });
+            digests = after;
         }
         Some(())
     }
+}
+
+/// How many parts at the beginning follow each other, alike in all but the value of the checksum,
+/// and fit into one field.
+fn alike(parts: &[ObjectPart]) -> usize {
+    let Some(first) = parts.first() else { return 0 };
+    let algorithm = |part: &ObjectPart| part.checksum.map(|digest| digest.algorithm());
+    let fits = 60_000 / algorithm(first).map_or(1, Algorithm::length);
+    let alike = |(part, number): &(&ObjectPart, u32)| {
+        part.number == *number && part.size == first.size && algorithm(part) == algorithm(first)
+    };
+    parts.iter().zip(first.number..).take(fits).take_while(alike).count()
 }
 
 /// A number for the algorithm and the value; `Some(None)` for one that only a newer program knows,
@@ -348,7 +375,7 @@ fn slot(said: &mut Metadata, tag: u8) -> Option<&mut Option<String>> {
 }
 
 /// The numbers are on disk: they never change.
-fn number(algorithm: Algorithm) -> u8 {
+pub(crate) fn number(algorithm: Algorithm) -> u8 {
     match algorithm {
         Algorithm::Crc32 => 1,
         Algorithm::Crc32c => 2,
@@ -363,7 +390,7 @@ fn number(algorithm: Algorithm) -> u8 {
     }
 }
 
-fn algorithm_of(wanted: u8) -> Option<Algorithm> {
+pub(crate) fn algorithm_of(wanted: u8) -> Option<Algorithm> {
     Algorithm::ALL.into_iter().find(|a| number(*a) == wanted)
 }
 
@@ -382,7 +409,10 @@ mod tests {
             checksums: checksums.to_vec(),
             parts: Some(Parts::Listed(vec![
                 ObjectPart { number: 1, size: 5, checksum: Some(checksums[0].digest) },
-                ObjectPart { number: 3, size: 6, checksum: None },
+                ObjectPart { number: 2, size: 5, checksum: Some(checksums[0].digest) },
+                ObjectPart { number: 3, size: 5, checksum: Some(checksums[1].digest) },
+                ObjectPart { number: 5, size: 6, checksum: None },
+                ObjectPart { number: 6, size: 6, checksum: None },
             ])),
             upload: text("u1"),
             tags: vec![("a".into(), String::new()), ("b".into(), "c".into())],
@@ -405,9 +435,17 @@ mod tests {
     fn round_trip() {
         // Everything that is packed comes back.
         let parts = Some(Parts::Uniform { count: 3, size: 1 << 40 });
-        for meta in [full(), Meta::default(), Meta { parts, ..Meta::default() }] {
+        let checksum = Some(lobos_digest::digest(Algorithm::Sha512, b"a"));
+        let part = |number| ObjectPart { number, size: 5, checksum };
+        let most = Some(Parts::Listed((1..=10_000).map(part).collect()));
+        for parts in [None, parts, most] {
+            let meta = Meta { parts, ..Meta::default() };
             assert_eq!(Meta::unpack(&meta.pack().unwrap()), Some(meta));
         }
+        assert_eq!(Meta::unpack(&full().pack().unwrap()), Some(full()));
+        let many = Some(Parts::Listed((1..=10_001).map(part).collect()));
+        let many = Meta { parts: many, ..Meta::default() };
+        assert_eq!(Meta::unpack(&many.pack().unwrap()), None);
     }
 
     #[test]

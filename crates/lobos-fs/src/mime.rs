@@ -1,5 +1,7 @@
 //! The Content-Type that a name promises.
 
+use lobos_proto::Metadata;
+
 /// S3's own word for bytes of which nothing is known.
 const UNKNOWN: &str = "binary/octet-stream";
 
@@ -18,6 +20,15 @@ pub(crate) fn guess(key: &str) -> &'static str {
         "zst" => "application/zstd",
         _ => mime_guess::from_ext(extension).first_raw().unwrap_or(UNKNOWN),
     }
+}
+
+/// What there is to keep of what a client said: not a Content-Type that the name gives anyhow.
+pub(crate) fn unless_guessed(said: &Metadata, key: &str) -> Metadata {
+    let mut kept = said.clone();
+    if kept.content_type.as_deref() == Some(guess(key)) {
+        kept.content_type = None;
+    }
+    kept
 }
 
 #[cfg(test)]

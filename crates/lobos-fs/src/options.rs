@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How the store behaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Which entity tags objects have.
     pub etag: EtagMode,
@@ -12,6 +13,22 @@ pub struct Options {
     pub durability: Durability,
     /// Follow symbolic links that lead out of the bucket too.
     pub follow_symlinks: bool,
+    /// The fewest bytes of a part of a multipart upload that is not the last one.
+    pub min_part_size: u64,
+    /// After how much time without a new part a multipart upload is dropped.
+    pub expire_uploads: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            etag: EtagMode::default(),
+            durability: Durability::default(),
+            follow_symlinks: false,
+            min_part_size: 5 << 20,
+            expire_uploads: Duration::from_secs(7 * 86_400),
+        }
+    }
 }
 
 /// Which entity tags objects have.

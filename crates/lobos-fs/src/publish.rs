@@ -1,7 +1,9 @@
 //! Making an upload visible: as a new file, in the place of an old one, or aside.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::MutexGuard;
 
+use lobos_proto::s3::condition::WriteConditions;
 use lobos_proto::{Code, Error, Key};
 use rustix::fs::{AtFlags, FileType, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, statat};
 use rustix::io::Errno;
@@ -11,7 +13,7 @@ use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::sidecar::{self, Owner};
 use crate::temp::Temp;
-use crate::{aside, clock, error, folder, object};
+use crate::{aside, clock, error, folder, locks, object};
 
 /// How often others may change the folders on the way in the middle of it.
 pub(crate) const TRIES: usize = 32;
@@ -21,6 +23,13 @@ pub(crate) struct Sealed {
     temp: Temp,
     meta: Meta,
     pub(crate) stamp: Stamp,
+}
+
+impl Sealed {
+    /// An object that gets another name. `meta` is kept if its bytes must be copied for that.
+    pub(crate) fn of_object(temp: Temp, meta: Meta, stamp: Stamp) -> Self {
+        Self { temp, meta, stamp }
+    }
 }
 
 /// Where an upload goes.
@@ -49,6 +58,44 @@ impl From<Errno> for Obstacle {
             e => Self::Failed(error::write(e)),
         }
     }
+}
+
+/// The right to change a key, alone.
+pub(crate) struct Turn<'b> {
+    _threads: MutexGuard<'b, ()>,
+    _processes: Option<OwnedFd>,
+}
+
+/// Under which terms an object becomes visible.
+pub(crate) struct Terms<'t> {
+    /// Nothing may have the key.
+    pub(crate) absent: bool,
+    /// No other process may change the key meanwhile.
+    pub(crate) alone: bool,
+    /// Called while nobody else changes the key.
+    pub(crate) check: &'t dyn Fn() -> Result<(), Error>,
+}
+
+/// Waits for the turn to change a key, and then holds the terms against what is there.
+pub(crate) fn turn<'b>(
+    bucket: &'b Bucket,
+    key: &Key,
+    terms: &Terms<'_>,
+) -> Result<Turn<'b>, Error> {
+    let _threads = bucket.shared().locks.lock(bucket, key.as_str());
+    let alone = terms.alone.then(|| locks::between_processes(bucket, key.as_str()));
+    let _processes = alone.transpose().map_err(|e| bucket.failed(e))?;
+    (terms.check)()?;
+    Ok(Turn { _threads, _processes })
+}
+
+/// Holds the conditions against what is there now.
+pub(crate) fn check(bucket: &Bucket, key: &Key, conditions: &WriteConditions) -> Result<(), Error> {
+    if conditions.is_empty() {
+        return Ok(());
+    }
+    let current = object::find_kept(bucket, key)?.map(|found| found.etag);
+    conditions.check(current.as_ref()).map_err(|e| e.key(key.as_str()))
 }
 
 /// Gives the file its time and its metadata, and the disk if that is wanted.
@@ -87,6 +134,26 @@ pub(crate) fn publish(
     absent: bool,
     mut sealed: Sealed,
 ) -> Result<Stamp, Error> {
+    let done = try_publish(bucket, key, absent, &mut sealed);
+    if done.is_err() && !sealed.temp.has_landed() {
+        forget(bucket, key, &sealed);
+    }
+    done
+}
+
+/// Nothing comes of it: neither does of its metadata.
+pub(crate) fn forget(bucket: &Bucket, key: &Key, sealed: &Sealed) {
+    let owner = Owner { inode: sealed.stamp.inode, name: key::split(key.as_str()).1 };
+    // What cannot be removed is waste that stays.
+    let _ = sidecar::forget(bucket, owner);
+}
+
+fn try_publish(
+    bucket: &Bucket,
+    key: &Key,
+    absent: bool,
+    sealed: &mut Sealed,
+) -> Result<Stamp, Error> {
     let mut target = Target::of(key.as_str());
     for _ in 0..TRIES {
         match target.try_land(bucket, key, absent, &mut sealed.temp) {
@@ -104,7 +171,9 @@ pub(crate) fn publish(
             Err(Obstacle::Displaced) => target = target.displaced(key.as_str())?,
             Err(Obstacle::OtherMount(folder)) => {
                 let copy = sealed.temp.copy_to(bucket, folder.as_fd()).map_err(from_io)?;
-                sealed = seal(bucket, key, copy, sealed.meta)?;
+                let copy = seal(bucket, key, copy, sealed.meta.clone())?;
+                forget(bucket, key, sealed);
+                *sealed = copy;
             }
             Err(Obstacle::Failed(error)) => return Err(error),
         }

@@ -1,25 +1,30 @@
 //! The store: one arm per operation.
 
 use lobos_proto::op::{
-    Acl, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
+    Acl, DeleteKey, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
+    UploadPart, UploadPartCopy,
 };
 use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
 
+use crate::append::Append;
 use crate::bucket::{Bucket, Shared};
 use crate::list::Lister;
 use crate::locks::Locks;
+use crate::multipart;
 use crate::object::{self, Object};
 use crate::options::{Durability, Layout, OpenError, Options, Quirks};
 use crate::roots::{Roots, Sure};
 use crate::scratch::Scratches;
 use crate::seen::Seen;
 use crate::upload::Upload;
-use crate::{configuration, delete, tagging};
+use crate::{configuration, copy, delete, rename, tagging};
 
 /// Buckets that are directories, objects that are plain files.
 pub struct FsStore {
     roots: Roots,
     lister: Lister,
+    sweeps: multipart::Sweeps,
+    renamed: rename::Done,
     durable: bool,
 }
 
@@ -42,7 +47,9 @@ impl FsStore {
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
         let shared = Shared { options, quirks, locks, seen, scratches };
         let durable = options.durability == Durability::Disk;
-        Ok(Self { roots: Roots::open(layout, shared)?, lister: Lister::default(), durable })
+        let (lister, sweeps) = (Lister::default(), multipart::Sweeps::default());
+        let (roots, renamed) = (Roots::open(layout, shared)?, rename::Done::default());
+        Ok(Self { roots, lister, sweeps, renamed, durable })
     }
 
     /// The object, and the bucket that it is in. A bucket whose folder was replaced a moment ago
@@ -67,13 +74,18 @@ impl FsStore {
 
     fn put(&self, put: Box<PutObject>) -> Result<Outcome, Error> {
         let bucket = self.roots.bucket(&put.bucket, Sure::Now)?;
-        Ok(Outcome::Receive(Box::new(Upload::begin(bucket, put)?)))
+        Ok(Outcome::Receive(match put.append {
+            None => Box::new(Upload::begin(bucket, put)?),
+            Some(offset) => Box::new(Append::begin(bucket, put, offset)?),
+        }))
     }
 
     fn delete_objects(&self, request: DeleteObjects) -> Result<Response, Error> {
         let bucket = self.roots.bucket(&request.bucket, Sure::Now)?;
-        let delete = |key: Result<Key, Error>| delete::delete(&bucket, &key?);
-        let one = |k: lobos_proto::op::DeleteKey| Deleted { name: k.name, result: delete(k.key) };
+        let one = |DeleteKey { name, version, key, conditions }| {
+            let result = key.and_then(|key: Key| delete::delete(&bucket, &key, &conditions));
+            Deleted { name, version, result }
+        };
         let results = request.keys.into_iter().map(one).collect();
         Ok(Response::DeleteObjects(Deletions { results, quiet: request.quiet }))
     }
@@ -86,6 +98,55 @@ impl FsStore {
         }
     }
 
+    fn upload_part(&self, request: &UploadPart) -> Result<Outcome, Error> {
+        let bucket = self.roots.bucket(&request.bucket, Sure::Now)?;
+        Ok(Outcome::Receive(multipart::upload(bucket, request)?))
+    }
+
+    fn upload_part_copy(&self, request: &UploadPartCopy) -> Result<Response, Error> {
+        let bucket = self.now(&request.bucket)?;
+        let source = self.find(&request.source.bucket, &request.source.key)?;
+        Ok(Response::UploadPartCopy(multipart::copy(bucket, request, &source)?))
+    }
+
+    /// What is asked of multipart uploads, besides their parts.
+    fn multipart(&self, request: Request) -> Result<Response, Error> {
+        Ok(match request {
+            Request::CreateMultipartUpload(request) => {
+                let bucket = self.swept(&request.bucket)?;
+                let created = multipart::create(&bucket, *request)?;
+                Response::CreateMultipartUpload(Box::new(created))
+            }
+            Request::UploadPartCopy(request) => self.upload_part_copy(&request)?,
+            Request::CompleteMultipartUpload(request) => {
+                let bucket = self.now(&request.bucket)?;
+                let completed = multipart::complete(&bucket, *request)?;
+                Response::CompleteMultipartUpload(Box::new(completed))
+            }
+            Request::AbortMultipartUpload(request) => {
+                multipart::abort(&self.now(&request.bucket)?, &request)?;
+                Response::AbortMultipartUpload
+            }
+            Request::ListParts(request) => {
+                let bucket = self.now(&request.bucket)?;
+                Response::ListParts(Box::new(multipart::parts(&bucket, request)?))
+            }
+            Request::ListMultipartUploads(request) => {
+                let bucket = self.swept(&request.bucket)?;
+                let page = multipart::uploads(&bucket, request)?;
+                Response::ListMultipartUploads(Box::new(page))
+            }
+            _ => return Err(Error::new(Code::NotImplemented)),
+        })
+    }
+
+    /// The bucket for work on multipart uploads, without those that are stale.
+    fn swept(&self, name: &BucketName) -> Result<Bucket, Error> {
+        let bucket = self.now(name)?;
+        self.sweeps.run(&bucket);
+        Ok(bucket)
+    }
+
     fn now(&self, name: &BucketName) -> Result<Bucket, Error> {
         self.roots.bucket(name, Sure::Now)
     }
@@ -96,12 +157,14 @@ impl Store for FsStore {
         let response = match request {
             Request::GetObject(get) => return self.get(get),
             Request::PutObject(put) => return self.put(put),
+            Request::UploadPart(request) => return self.upload_part(&request),
             Request::HeadObject(head) => {
                 let object = self.find(&head.0.bucket, &head.0.key)?;
                 Response::HeadObject(Box::new(head.respond(object.info)?))
             }
             Request::DeleteObject(request) => {
-                delete::delete(&self.now(&request.bucket)?, &request.key)?;
+                let bucket = self.now(&request.bucket)?;
+                delete::delete(&bucket, &request.key, &request.conditions)?;
                 Response::DeleteObject
             }
             Request::DeleteObjects(request) => self.delete_objects(request)?,
@@ -126,57 +189,34 @@ impl Store for FsStore {
                 self.now(&request.bucket)?;
                 Response::GetBucketLocation
             }
-            Request::GetBucketConfiguration(request) => {
-                let kept = configuration::read(&self.now(&request.bucket)?, request.kind)?;
-                request.respond(kept)?
+            Request::GetBucketConfiguration(get) => {
+                configuration::get(&self.now(&get.bucket)?, &get)?
             }
-            Request::PutBucketConfiguration(request) => {
-                let bucket = self.now(&request.bucket)?;
-                match request.document {
-                    Some(document) => {
-                        configuration::write(&bucket, request.kind, &document)?;
-                        Response::PutBucketConfiguration
-                    }
-                    None => {
-                        configuration::remove(&bucket, request.kind)?;
-                        Response::DeleteBucketConfiguration
-                    }
-                }
+            Request::PutBucketConfiguration(put) => {
+                configuration::put(&self.now(&put.bucket)?, &put)?
             }
-            Request::GetAcl(request) => {
-                self.check(&request)?;
-                Response::GetAcl
-            }
-            Request::PutAcl(request) => {
-                self.check(&request)?;
-                Response::PutAcl
-            }
-            Request::GetObjectTagging(request) => {
-                let bucket = self.now(&request.bucket)?;
-                Response::GetObjectTagging(tagging::read(&bucket, &request.key)?)
-            }
-            Request::PutObjectTagging(request) => {
-                let bucket = self.now(&request.bucket)?;
-                let response = match request.tags {
-                    Some(_) => Response::PutObjectTagging,
-                    None => Response::DeleteObjectTagging,
-                };
-                tagging::write(&bucket, &request.key, &request.tags.unwrap_or_default())?;
-                response
-            }
+            Request::GetAcl(acl) => self.check(&acl).map(|()| Response::GetAcl)?,
+            Request::PutAcl(acl) => self.check(&acl).map(|()| Response::PutAcl)?,
+            Request::GetObjectTagging(get) => tagging::get(&self.now(&get.bucket)?, &get)?,
+            Request::PutObjectTagging(put) => tagging::put(&self.now(&put.bucket)?, put)?,
             Request::GetObjectAttributes(request) => {
                 let info = self.find(&request.bucket, &request.key)?.info;
                 Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
             }
-            Request::CopyObject(_)
-            | Request::RenameObject(_)
-            | Request::CreateMultipartUpload(_)
-            | Request::UploadPart(_)
+            Request::CopyObject(request) => {
+                let (from, to) = (self.now(&request.source.bucket)?, self.now(&request.bucket)?);
+                Response::CopyObject(copy::copy(&from, &to, &request)?)
+            }
+            Request::RenameObject(request) => {
+                rename::rename(&self.now(&request.bucket)?, &request, &self.renamed)?;
+                Response::RenameObject
+            }
+            Request::CreateMultipartUpload(_)
             | Request::UploadPartCopy(_)
             | Request::CompleteMultipartUpload(_)
             | Request::AbortMultipartUpload(_)
             | Request::ListParts(_)
-            | Request::ListMultipartUploads(_) => return Err(Error::new(Code::NotImplemented)),
+            | Request::ListMultipartUploads(_) => self.multipart(request)?,
         };
         Ok(Outcome::Done(response))
     }
@@ -195,10 +235,12 @@ impl Store for FsStore {
             | Request::ListParts(_)
             | Request::ListMultipartUploads(_)
             | Request::PutBucketConfiguration(_) => true,
-            Request::DeleteObject(_)
-            | Request::RenameObject(_)
-            | Request::PutObjectTagging(_)
-            | Request::CreateMultipartUpload(_) => self.durable,
+            Request::DeleteObject(_) | Request::RenameObject(_) | Request::PutObjectTagging(_) => {
+                self.durable
+            }
+            Request::CreateMultipartUpload(request) => {
+                self.durable || self.sweeps.is_due(&request.bucket)
+            }
             Request::HeadBucket(_)
             | Request::GetBucketLocation(_)
             | Request::HeadObject(_)
@@ -208,8 +250,9 @@ impl Store for FsStore {
             | Request::UploadPart(_)
             | Request::GetBucketConfiguration(_)
             | Request::GetAcl(_)
-            | Request::PutAcl(_)
-            | Request::PutObject(_) => false,
+            | Request::PutAcl(_) => false,
+            // What is appended to may have to be copied.
+            Request::PutObject(put) => put.append.is_some_and(|offset| offset > 0),
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use lobos_proto::{Code, Error, Key, TagSet};
+use lobos_proto::op::{GetObjectTagging, PutObjectTagging};
+use lobos_proto::{Code, Error, Key, Response, TagSet};
 use rustix::fs::fstat;
 
 use crate::bucket::Bucket;
@@ -24,12 +25,21 @@ struct Found<'k> {
 const TRIES: usize = 64;
 
 /// The tags of the object, in the order in which they were put.
-pub(crate) fn read(bucket: &Bucket, key: &Key) -> Result<TagSet, Error> {
-    Ok(TagSet::from_pairs(find(bucket, key)?.meta.tags))
+pub(crate) fn get(bucket: &Bucket, get: &GetObjectTagging) -> Result<Response, Error> {
+    let tags = find(bucket, &get.key)?.meta.tags;
+    Ok(Response::GetObjectTagging(TagSet::from_pairs(tags)))
 }
 
-/// Replaces them.
-pub(crate) fn write(bucket: &Bucket, key: &Key, tags: &TagSet) -> Result<(), Error> {
+/// Replaces or removes them.
+pub(crate) fn put(bucket: &Bucket, put: PutObjectTagging) -> Result<Response, Error> {
+    let response = match put.tags {
+        Some(_) => Response::PutObjectTagging,
+        None => Response::DeleteObjectTagging,
+    };
+    write(bucket, &put.key, &put.tags.unwrap_or_default()).map(|()| response)
+}
+
+fn write(bucket: &Bucket, key: &Key, tags: &TagSet) -> Result<(), Error> {
     let _locked = bucket.shared().locks.lock(bucket, key.as_str());
     let Found { fd, owner, mut meta, is_folder } = find(bucket, key)?;
     if meta.tags == tags.pairs() {
@@ -61,12 +71,12 @@ fn find<'k>(bucket: &Bucket, key: &'k Key) -> Result<Found<'k>, Error> {
 }
 
 fn try_find<'k>(bucket: &Bucket, key: &'k str) -> Result<Result<Option<Found<'k>>, Gone>, Error> {
-    if let Place::Folder(path) = key::place(key) {
-        if let Some((fd, meta)) = folder::marked(bucket, path)? {
-            let inode = fstat(&fd).map_err(error::read)?.st_ino;
-            let owner = Owner { inode, name: "" };
-            return Ok(Ok(Some(Found { fd, owner, meta, is_folder: true })));
-        }
+    if let Place::Folder(path) = key::place(key)
+        && let Some((fd, meta)) = folder::marked(bucket, path)?
+    {
+        let inode = fstat(&fd).map_err(error::read)?.st_ino;
+        let owner = Owner { inode, name: "" };
+        return Ok(Ok(Some(Found { fd, owner, meta, is_folder: true })));
     }
     let Some((file, stamp)) = object::open(bucket, key)? else { return Ok(Ok(None)) };
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };

@@ -20,12 +20,27 @@ use crate::scratch::Scratch;
 pub(crate) struct Temp {
     file: File,
     name: Option<Name>,
+    landed: bool,
 }
 
 /// Where a temporary name is.
 struct Name {
     folder: Holder,
     name: String,
+    kept: Option<Kept>,
+}
+
+/// It stays where it is until it gets its name.
+#[derive(Clone, Copy)]
+struct Kept {
+    /// It is taken to be on a mount of its own.
+    elsewhere: bool,
+}
+
+impl Name {
+    fn check_mount(&self) -> Result<(), Errno> {
+        if self.kept.is_some_and(|kept| kept.elsewhere) { Err(Errno::XDEV) } else { Ok(()) }
+    }
 }
 
 enum Holder {
@@ -44,7 +59,7 @@ impl AsFd for Holder {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        if let Some(name) = &self.name {
+        if let Some(name) = self.name.as_ref().filter(|name| name.kept.is_none()) {
             let _ = unlinkat(&name.folder, &name.name, AtFlags::empty());
         }
     }
@@ -58,7 +73,7 @@ impl Temp {
         while !bucket.shared().quirks.no_tmpfile {
             let here = if folder.is_empty() { "." } else { folder };
             match bucket.open(here, OFlags::TMPFILE | OFlags::RDWR) {
-                Ok(fd) => return Ok(Self { file: File::from(fd), name: None }),
+                Ok(fd) => return Ok(Self { file: File::from(fd), name: None, landed: false }),
                 // ENOTDIR: the key will be kept aside. EPERM: ext4's word for a folder that is
                 // removed in this moment.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::PERM) if !folder.is_empty() => {
@@ -84,7 +99,7 @@ impl Temp {
         if !bucket.shared().quirks.no_tmpfile
             && let Ok(fd) = openat(folder, ".", flags, Mode::from_raw_mode(0o666))
         {
-            return Ok(Self { file: File::from(fd), name: None });
+            return Ok(Self { file: File::from(fd), name: None, landed: false });
         }
         let folder = rustix::io::fcntl_dupfd_cloexec(folder, 0)?;
         Self::named(bucket, Holder::Beside(folder))
@@ -94,7 +109,28 @@ impl Temp {
         let name = format!("{TEMP}{}", bucket.shared().scratches.unique());
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
         let fd = openat(&folder, &name, flags, Mode::from_raw_mode(0o666))?;
-        Ok(Self { file: File::from(fd), name: Some(Name { folder, name }) })
+        Ok(Self {
+            file: File::from(fd),
+            name: Some(Name { folder, name, kept: None }),
+            landed: false,
+        })
+    }
+
+    /// The file `name` in `folder`, which stays there until it gets its name.
+    pub(crate) fn kept(bucket: &Bucket, file: OwnedFd, folder: OwnedFd, name: String) -> Self {
+        let elsewhere = bucket.shared().quirks.no_scratch;
+        Self::named_already(File::from(file), folder, name, Kept { elsewhere })
+    }
+
+    /// The object `name` in `folder`, opened as `file`: what lands then is the object itself, and
+    /// it loses its old name in the same step.
+    pub(crate) fn of_object(file: File, folder: OwnedFd, name: &str) -> Self {
+        Self::named_already(file, folder, name.to_owned(), Kept { elsewhere: false })
+    }
+
+    fn named_already(file: File, folder: OwnedFd, name: String, kept: Kept) -> Self {
+        let name = Name { folder: Holder::Beside(folder), name, kept: Some(kept) };
+        Self { file, name: Some(name), landed: false }
     }
 
     /// The file.
@@ -114,13 +150,25 @@ impl Temp {
         Ok(copy)
     }
 
+    /// Whether it has its name.
+    pub(crate) fn has_landed(&self) -> bool {
+        self.landed
+    }
+
     /// Gives it the name `name` in `folder`, in one step.
     ///
     /// # Errors
     /// EEXIST if anything has that name already, ENOENT if the folder is removed, EXDEV if it is
     /// on another mount.
     pub(crate) fn land(&mut self, folder: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+        self.try_land(folder, name)?;
+        self.landed = true;
+        Ok(())
+    }
+
+    fn try_land(&mut self, folder: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
         let Some(old) = &self.name else { return link(&self.file, folder, name) };
+        old.check_mount()?;
         let flags = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(&old.folder, &old.name, folder, name, flags) {
             // A file system, or a kernel, that cannot.
@@ -136,7 +184,13 @@ impl Temp {
                         renameat(&old.folder, &old.name, folder, name)?;
                         self.name = None;
                     }
-                    done => done?,
+                    done => {
+                        done?;
+                        // Any other name goes when this is dropped.
+                        if old.kept.is_some() {
+                            unlinkat(&old.folder, &old.name, AtFlags::empty())?;
+                        }
+                    }
                 }
             }
             Err(e) => return Err(e),
@@ -156,8 +210,9 @@ impl Temp {
             self.name = Some(self.name_for_rename(bucket, folder)?);
         }
         let Some(old) = &self.name else { return Err(Errno::NOENT) };
+        old.check_mount()?;
         renameat(&old.folder, &old.name, folder, name)?;
-        self.name = None;
+        (self.name, self.landed) = (None, true);
         Ok(())
     }
 
@@ -170,7 +225,10 @@ impl Temp {
             }
             let scratch = bucket.scratch()?;
             match link(&self.file, scratch.as_fd(), &name) {
-                Ok(()) => return Ok(Name { folder: Holder::Scratch(scratch), name }),
+                Ok(()) => {
+                    let folder = Holder::Scratch(scratch);
+                    return Ok(Name { folder, name, kept: None });
+                }
                 // Somebody has removed `.lobos`.
                 Err(Errno::NOENT) => bucket.shared().scratches.forget_dead(),
                 Err(Errno::XDEV) => break,
@@ -179,7 +237,7 @@ impl Temp {
         }
         link(&self.file, folder, &name)?;
         let folder = Holder::Beside(rustix::io::fcntl_dupfd_cloexec(folder, 0)?);
-        Ok(Name { folder, name })
+        Ok(Name { folder, name, kept: None })
     }
 }
 

@@ -9,37 +9,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Shop, begin, put, put_request, send};
+use common::{MOUNTED, Shop, begin, mounted, put, put_request, send};
 use lobos_digest::Algorithm;
 use lobos_fs::{FsStore, Layout, Options, Quirks};
 use lobos_proto::{Code, Error, Store};
-
-/// Set in the inner run: the folder where the file system is mounted.
-const MOUNTED: &str = "LOBOS_TEST_MOUNTED";
-
-/// Runs `test` with a file system mounted over the folder that it gets.
-fn mounted(name: &str, mount: &str, test: impl Fn(&Path)) {
-    if let Ok(dir) = std::env::var(MOUNTED) {
-        test(Path::new(&dir));
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let script = format!("mount {mount} \"${MOUNTED}\" && exec \"$0\" --exact {name} --nocapture");
-    let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        command.arg("--map-root-user");
-    }
-    let out = command
-        .args(["-m", "sh", "-c", &script])
-        .arg(std::env::current_exe().unwrap())
-        .env(MOUNTED, dir.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&out.stdout);
-    let errors = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{text}{errors}");
-    assert!(text.contains("1 passed"), "{text}{errors}");
-}
 
 fn open(dir: &Path) -> FsStore {
     let layout = Layout::Dirs(vec![(common::BUCKET.into(), dir.into())]);

@@ -37,7 +37,7 @@ fn tag(shop: &Shop, key: &str, tags: Option<TagSet>) -> Result<(), Code> {
 
 /// Ten tags as long as they can be: more than ext4 has room for.
 fn largest() -> TagSet {
-    let pair = |n| (format!("{n}{}", "ü".repeat(127)), "€".repeat(256));
+    let pair = |n| (format!("{n}{}", "ü".repeat(127)), "文".repeat(256));
     TagSet::from_pairs((0..10).map(pair).collect())
 }
 
@@ -144,18 +144,30 @@ fn readers_meanwhile() {
     // Who reads while tags grow and shrink finds the object as it was put each time.
     for no_xattrs in [false, true] {
         let shop = Shop::with(Options::default(), Quirks { no_xattrs, ..Quirks::default() });
-        shop.put("k", b"hello");
-        let etag = shop.head("k").unwrap().info.etag;
-        std::thread::scope(|scope| {
-            let writer = scope.spawn(|| {
-                for round in 0..200 {
-                    let new = if round % 2 == 0 { largest() } else { set(&[("a", "b")]) };
-                    tag(&shop, "k", Some(new)).unwrap();
+        for key in (0..50).map(|n| format!("k{n}")) {
+            let etag = shop.put(&key, b"hello").etag;
+            std::thread::scope(|scope| {
+                let writer = scope.spawn(|| {
+                    for new in [largest(), set(&[("a", "b")]), largest(), set(&[])] {
+                        tag(&shop, &key, Some(new)).unwrap();
+                    }
+                });
+                while !writer.is_finished() {
+                    assert_eq!(shop.head(&key).unwrap().info.etag, etag);
                 }
             });
-            while !writer.is_finished() {
-                assert_eq!(shop.head("k").unwrap().info.etag, etag);
-            }
-        });
+        }
     }
+}
+
+#[test]
+fn a_folder_stays_one() {
+    // The mark of a folder that is an object stays when its last tag goes.
+    let shop =
+        Shop::with(Options { etag: EtagMode::Fast, ..Options::default() }, Quirks::default());
+    shop.put("d/", b"");
+    tag(&shop, "d/", Some(set(&[("a", "b")]))).unwrap();
+    tag(&shop, "d/", None).unwrap();
+    assert_eq!(shop.keys(), ["d/"]);
+    assert_eq!(tags(&shop, "d/"), Ok(set(&[])));
 }

@@ -43,12 +43,14 @@ impl Framing {
     pub(crate) fn plain(content: Vec<u8>, rng: &mut Rng) -> Self {
         let mut this = Self { headers: Vec::new(), wire: Vec::new(), fate: Fate::Fine };
         this.digest_header(&content, rng);
-        if rng.chance(70) {
-            this.header("Content-Length", content.len().to_string());
-            this.wire = content;
-        } else {
-            this.outer_chunks(&content, rng);
-        }
+        this.outer(content, rng);
+        this
+    }
+
+    /// With a Content-Length, or chunked.
+    pub(crate) fn bare(content: Vec<u8>, rng: &mut Rng) -> Self {
+        let mut this = Self { headers: Vec::new(), wire: Vec::new(), fate: Fate::Fine };
+        this.outer(content, rng);
         this
     }
 
@@ -93,6 +95,15 @@ impl Framing {
             this.wire = body;
         }
         this
+    }
+
+    fn outer(&mut self, content: Vec<u8>, rng: &mut Rng) {
+        if rng.chance(70) {
+            self.header("Content-Length", content.len().to_string());
+            self.wire = content;
+        } else {
+            self.outer_chunks(&content, rng);
+        }
     }
 
     fn header(&mut self, name: &str, value: String) {

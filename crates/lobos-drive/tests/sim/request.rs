@@ -17,6 +17,9 @@ pub(crate) const HEAD: usize = 600;
 /// The largest object.
 pub(crate) const OBJECT: usize = 3000;
 
+/// What a form may have besides its file.
+pub(crate) const FORM: usize = 700;
+
 /// What is dropped of a body to keep the connection.
 pub(crate) const DRAIN: usize = 500;
 
@@ -153,7 +156,8 @@ pub(crate) fn any(id: u32, tags: &[(&'static str, String)], rng: &mut Rng) -> Pl
     let keys = if rng.chance(30) { &KEYS[..] } else { &KEYS[..3] };
     let key = rng.pick(keys);
     match rng.between(0, 99) {
-        0..=39 => put(id, key, tags, rng),
+        0..=31 => put(id, key, tags, rng),
+        32..=39 => form(id, key, rng),
         40..=64 => get(id, key, tags, rng),
         65..=72 => {
             let draft = Draft::new("HEAD", key, "", rng);
@@ -171,6 +175,9 @@ pub(crate) fn any(id: u32, tags: &[(&'static str, String)], rng: &mut Rng) -> Pl
 
 fn get(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
     let mut draft = Draft::new("GET", key, "", rng);
+    if rng.chance(10) {
+        draft.line("Origin", "https://page.example");
+    }
     let range = rng.chance(40).then(|| {
         let most = rng.pick(&[0, 1, 900, 2 * OBJECT]);
         let first = rng.between(0, most);
@@ -225,11 +232,21 @@ fn delete_many(id: u32, rng: &mut Rng) -> Plan {
         fate = Fate::Refused;
     }
     draft.expects = rng.chance(20);
-    let framing = Framing::any(xml.into_bytes(), rng);
+    let md5 = digest(Algorithm::Md5, xml.as_bytes()).to_base64();
+    let mut framing = Framing::any(xml.into_bytes(), rng);
+    if !framing.headers.iter().any(|(name, _)| is_digest(name)) {
+        framing.headers.push(("Content-MD5".into(), md5));
+    }
     if framing.fate != Fate::Fine {
         fate = framing.fate;
     }
     finish_body(draft, framing, id, Kind::DeleteMany { keys, quiet }, fate)
+}
+
+/// Whether a document with this header is taken for whole.
+fn is_digest(header: &str) -> bool {
+    let of_body = header.starts_with("x-amz-checksum-");
+    of_body || matches!(header, "Content-MD5" | "x-amz-trailer")
 }
 
 fn put(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
@@ -237,6 +254,10 @@ fn put(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rn
     let query = if rng.chance(4) { "?acl" } else { "" };
     let mut fate = if query.is_empty() { Fate::Fine } else { Fate::Refused };
     let mut draft = Draft::new("PUT", key, query, rng);
+    if rng.chance(4) {
+        draft.line("Origin", "https://page.example");
+        fate = Fate::Refused;
+    }
     draft.line("x-amz-meta-id", &id.to_string());
     let known: Vec<_> = tags.iter().filter(|(k, _)| *k == key).collect();
     let condition = match rng.between(0, 9) {
@@ -265,6 +286,50 @@ fn put(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rn
     }
     let content = Content(content);
     finish_body(draft, framing, id, Kind::Put { key, content, condition }, fate)
+}
+
+/// A form of a browser; most of its file looks like delimiters.
+fn form(id: u32, key: &'static str, rng: &mut Rng) -> Plan {
+    let mut content = rng.content(OBJECT - 1);
+    let mut fate = Fate::Fine;
+    let mut draft = Draft::new("POST", "", "", rng);
+    for _ in 0..rng.between(0, 20) {
+        let at = rng.between(0, content.len());
+        let piece = rng.pick(&["\r\n--bound", "\r\n--boundar\r\n", "\r\n", "\r"]);
+        content.splice(at..at, piece.bytes());
+    }
+    content.truncate(OBJECT);
+    let mut fields = vec![("key", key.to_owned()), ("x-amz-meta-id", id.to_string())];
+    fields.push(("success_action_status", "200".to_owned()));
+    let flaw = rng.between(0, 20);
+    match flaw {
+        0 => fields[0].1 = "../a".into(),
+        1 => fields.push(("policy", "e30=".into())),
+        2 => fields.push(("x-ignore-much", "y".repeat(FORM))),
+        3 => content.resize(OBJECT + 1, b'x'),
+        4 => fields[1].0 = "x-amz-meta-\n",
+        _ => {}
+    }
+    let disposition = "Content-Disposition: form-data; name=";
+    let mut body = String::new();
+    for (name, value) in &fields {
+        let _ = write!(body, "--boundary\r\n{disposition}\"{name}\"\r\n\r\n{value}\r\n");
+    }
+    let _ = write!(body, "--boundary\r\n{disposition}\"file\"\r\n\r\n");
+    let mut body = body.into_bytes();
+    body.extend_from_slice(&content);
+    body.extend_from_slice(if flaw == 5 { b"\r\n--bound" } else { b"\r\n--boundary--\r\n" });
+    if flaw <= 5 {
+        fate = Fate::Refused;
+    }
+    draft.line("Content-Type", "multipart/form-data; boundary=boundary");
+    draft.expects = rng.chance(20);
+    let framing = Framing::bare(body, rng);
+    if framing.fate == Fate::Broken {
+        fate = Fate::Broken;
+    }
+    let kind = Kind::Put { key, content: Content(content), condition: None };
+    finish_body(draft, framing, id, kind, fate)
 }
 
 fn finish_body(mut draft: Draft, framing: Framing, id: u32, kind: Kind, fate: Fate) -> Plan {
@@ -305,7 +370,8 @@ fn malformed(id: u32, rng: &mut Rng) -> Plan {
         11 => ("BREW /sim/a HTTP/1.1\r\nHost: localhost\r\n\r\n", Fate::Refused),
         12 => (wrong.as_str(), Fate::Refused),
         _ => (
-            "POST /sim/?delete HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n",
+            "POST /sim/?delete HTTP/1.1\r\nHost: localhost\r\nContent-MD5: \
+             1B2M2Y8AsgTpgAmY7PhCfg==\r\nContent-Length: 5000\r\n\r\n",
             Fate::Broken,
         ),
     };

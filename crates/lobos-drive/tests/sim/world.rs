@@ -10,7 +10,7 @@ use crate::check;
 use crate::client::{Client, Reach};
 use crate::driver::{Driver, Surroundings};
 use crate::network::{Pipe, slowest};
-use crate::request::{DELETE_KEYS, DRAIN, HEAD, KEYS, MAX_KEYS, OBJECT};
+use crate::request::{DELETE_KEYS, DRAIN, FORM, HEAD, KEYS, MAX_KEYS, OBJECT};
 use crate::store::{Model, Rates};
 use crate::timeline::{Event, MS, Micros, Timeline};
 
@@ -184,9 +184,9 @@ fn config() -> Config {
         limits: Limits {
             head: HEAD,
             headers: 16,
-            form: 600,
-            fields: 8,
             document: 900,
+            form: FORM,
+            fields: 4,
             object: OBJECT as u64,
             user_metadata: 64,
             delete_keys: DELETE_KEYS,

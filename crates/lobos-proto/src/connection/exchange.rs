@@ -17,7 +17,7 @@ pub(super) struct Exchange {
     resource: String,
     /// The access key that the request names, else [`OWNER`].
     owner: String,
-    /// The Host header.
+    /// The Host header, or that of the target.
     host: String,
     /// For the page of another origin that may read the answer.
     pub(super) cors: Headers,
@@ -83,6 +83,7 @@ impl Exchange {
         match Target::parse(head.target) {
             Ok(target) => {
                 self.resource.push_str(target.path);
+                self.host.push_str(target.host.unwrap_or_default());
                 if let Some(owner) = owner(head, target.query) {
                     self.owner = owner;
                 }
@@ -90,7 +91,10 @@ impl Exchange {
             Err(_) => self.resource.push_str(head.target.split('?').next().unwrap_or_default()),
         }
         let framing = head.framing()?;
-        self.host.push_str(head.host()?.unwrap_or_default());
+        let host = head.host()?.unwrap_or_default();
+        if self.host.is_empty() {
+            self.host.push_str(host);
+        }
         self.keep = if head.old {
             head.has_word("connection", "keep-alive")
         } else {

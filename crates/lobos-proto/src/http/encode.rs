@@ -17,7 +17,7 @@ pub(crate) struct Context<'c> {
     pub(crate) request_id: u64,
     /// The path of the request, as it was sent.
     pub(crate) resource: &'c str,
-    /// The Host header, as it was sent; empty if there was none.
+    /// The host that the request names, as it was sent; empty if there was none.
     pub(crate) host: &'c str,
     /// HEAD: no body goes out.
     pub(crate) head: bool,
@@ -92,8 +92,7 @@ impl<'a> Answer<'a> {
     pub(crate) fn location(&self) -> String {
         match (self.context.host, self.context.resource) {
             ("", path) => path.to_owned(),
-            (host, path) if path.starts_with('/') => format!("http://{host}{path}"),
-            (_, absolute) => absolute.to_owned(),
+            (host, path) => format!("http://{host}{path}"),
         }
     }
 

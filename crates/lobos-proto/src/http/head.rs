@@ -97,6 +97,21 @@ impl<'h> Head<'h> {
         Self { method: "", target: "", old: false, headers }
     }
 
+    /// With more headers; those that were sent come first. `all` is room for them.
+    pub(crate) fn with<'a>(
+        &'a self,
+        more: &'a [(&'a str, &'a str)],
+        all: &'a mut Vec<Header<'a>>,
+    ) -> Head<'a> {
+        let Self { method, target, old, headers } = *self;
+        if more.is_empty() {
+            return Head { method, target, old, headers };
+        }
+        all.extend_from_slice(headers);
+        all.extend(more.iter().map(|(name, value)| Header { name, value: value.as_bytes() }));
+        Head { method, target, old, headers: all }
+    }
+
     /// The first header of that name (lower case), trimmed. One that is not UTF-8 counts as absent;
     /// what is to be kept is [`Head::text`].
     pub(crate) fn get(&self, name: &str) -> Option<&'h str> {

@@ -28,7 +28,7 @@ impl AbortMultipartUpload {
     ) -> Result<Self, Error> {
         let upload = query.get("uploadId").unwrap_or_default().to_owned();
         let name = "x-amz-if-match-initiated-time";
-        let initiated = match head.get(name).filter(|text| !text.is_empty()) {
+        let initiated = match head.filled(name) {
             None => None,
             Some(text) => Some(Timestamp::from_http(text).ok_or_else(|| {
                 Error::new(Code::InvalidArgument)

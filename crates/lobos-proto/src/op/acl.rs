@@ -70,9 +70,18 @@ pub(super) fn check(head: &Head<'_>) -> Result<bool, Error> {
     }
 }
 
+/// Whether the canned ACL, if there is one, is one of S3's, and no grants are beside it or in its
+/// place.
+///
+/// # Errors
+/// `NotImplemented` for grants, `InvalidArgument`, `InvalidRequest`.
+pub(super) fn check_names(head: &Head<'_>) -> Result<(), Error> {
+    canned(head).map(drop)
+}
+
 /// Whether the canned ACL, if there is one, is about the owner alone.
 fn canned(head: &Head<'_>) -> Result<Option<bool>, Error> {
-    let canned = head.get("x-amz-acl").filter(|name| !name.is_empty());
+    let canned = head.filled("x-amz-acl");
     if !head.with_prefix("x-amz-grant-").is_empty() {
         return Err(match canned {
             Some(_) => Error::new(Code::InvalidRequest)

@@ -111,7 +111,7 @@ fn checksum(head: &Head<'_>) -> Result<Option<Checksum>, Error> {
 /// x-amz-mp-object-size.
 fn size(head: &Head<'_>) -> Result<Option<u64>, Error> {
     let name = "x-amz-mp-object-size";
-    let Some(text) = head.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let Some(text) = head.filled(name) else { return Ok(None) };
     let why = match text.parse::<i64>().map(u64::try_from) {
         Ok(Ok(size)) => return Ok(Some(size)),
         Ok(Err(_)) => "less than zero",
@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(read(&inner), Ok(vec![part(7, "a-1")]), "{etag}");
         }
         let document = b"<?xml version=\"1.0\"?>\n<s:CompleteMultipartUpload xmlns:s=\"x\">\
-            <Extra/><s:Part><s:PartNumber>10000</s:PartNumber><s:ETag>b</s:ETag><s:X>1</s:X></s:Part>\
+            <Extra/><s:Part><s:PartNumber>10000</s:PartNumber><s:ETag>b</s:ETag><s:X/></s:Part>\
             <s:Part><s:ETag></s:ETag><s:PartNumber>1</s:PartNumber></s:Part>\
             </s:CompleteMultipartUpload>\n";
         assert_eq!(parts(document).unwrap(), [part(10_000, "b"), part(1, "")]);
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn largest() {
-        // 10,000 parts with the longest checksum fit the limit of a document, and one more is refused.
+        // 10,000 parts with the longest checksum fit the limit of a document; one more is refused.
         let sum = lobos_digest::digest(Algorithm::Sha512, b"").to_base64();
         let many = |count: u32| {
             (1..=count).fold(String::new(), |all, _| {
@@ -270,5 +270,52 @@ mod tests {
         assert!(all.len() < crate::Limits::default().document, "{}", all.len());
         assert_eq!(read(&all).map(|parts| parts.len()), Ok(10_000));
         assert_eq!(read(&many(10_001)), Err(Code::InvalidArgument));
+    }
+
+    #[test]
+    fn damaged() {
+        // Whatever stands in a document, it is read or refused in the words of S3.
+        const PIECES: [&str; 12] = [
+            "<",
+            ">",
+            "/",
+            "&",
+            ";",
+            "&quot;",
+            "&#0;",
+            "]]>",
+            "<![CDATA[",
+            "<!--",
+            "\"",
+            "99999999999",
+        ];
+        let good = "<?xml version=\"1.0\"?><CompleteMultipartUpload xmlns=\"x\"><Part><ETag>&quot;a\
+                    &quot;</ETag><PartNumber>1</PartNumber><ChecksumCRC32>AAAAAA==</ChecksumCRC32>\
+                    </Part></CompleteMultipartUpload>";
+        let mut seed = 1_u64;
+        let mut below = |most: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(seed >> 33).unwrap() % most
+        };
+        let mut read = 0;
+        for _ in 0..50_000 {
+            let mut document = good.as_bytes().to_vec();
+            for _ in 0..=below(3) {
+                let at = below(document.len());
+                let end = (at + below(9)).min(document.len());
+                match below(4) {
+                    0 => document[at] = u8::try_from(below(256)).unwrap(),
+                    1 => drop(document.drain(at..end)),
+                    2 => drop(document.splice(at..end, PIECES[below(PIECES.len())].bytes())),
+                    _ => document.extend_from_within(at..end),
+                }
+            }
+            match parts(&document).map_err(|e| e.code()) {
+                Ok(parts) => read += parts.len(),
+                Err(Code::MalformedXML | Code::InvalidArgument | Code::InvalidPart) => {}
+                Err(other) => panic!("{other:?}: {}", String::from_utf8_lossy(&document)),
+            }
+        }
+        assert!(read > 1000, "{read}");
     }
 }

@@ -2,7 +2,7 @@
 
 use lobos_digest::Algorithm;
 
-use super::put_object::metadata;
+use super::put_object::{algorithm, metadata};
 use super::supported::check_supported;
 use crate::http::encode::Answer;
 use crate::http::head::Head;
@@ -45,7 +45,7 @@ impl CreateMultipartUpload {
         limits: &Limits,
     ) -> Result<Self, Error> {
         check_supported(head)?;
-        let checksum = algorithm(head)?;
+        let checksum = algorithm(head, "x-amz-checksum-algorithm")?;
         let checksum_type = match (checksum, checksum_type(head)?) {
             (None, None) => None,
             (None, Some(_)) => {
@@ -69,28 +69,12 @@ impl CreateMultipartUpload {
     }
 }
 
-/// x-amz-checksum-algorithm, in any case.
-fn algorithm(head: &Head<'_>) -> Result<Option<Algorithm>, Error> {
-    let Some(name) = head.get("x-amz-checksum-algorithm").filter(|name| !name.is_empty()) else {
-        return Ok(None);
-    };
-    Algorithm::from_name(name).map(Some).ok_or_else(|| {
-        let mut names = Algorithm::ALL.map(Algorithm::name);
-        names.sort_unstable();
-        Error::new(Code::InvalidRequest).message(format!(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
-             types: [{}]",
-            names.join(", ")
-        ))
-    })
-}
-
 /// x-amz-checksum-type, in any case.
 ///
 /// # Errors
 /// `InvalidRequest` if it is none.
 pub(super) fn checksum_type(head: &Head<'_>) -> Result<Option<ChecksumType>, Error> {
-    match head.get("x-amz-checksum-type").filter(|name| !name.is_empty()) {
+    match head.filled("x-amz-checksum-type") {
         None => Ok(None),
         Some(name) => ChecksumType::from_name(name).map(Some).ok_or_else(|| {
             Error::new(Code::InvalidRequest)

@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn headers() {
-        // Attributes come in one line or in many; a name that is none is refused, as is none at all.
+        // Attributes come in one line or in many; a wrong name is refused, as is none at all.
         let both =
             "X-Amz-Object-Attributes: ETag, ObjectSize,\r\nx-amz-object-attributes: Checksum\r\n";
         let wanted = [Attribute::ETag, Attribute::ObjectSize, Attribute::Checksum];

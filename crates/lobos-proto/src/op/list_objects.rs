@@ -1,4 +1,4 @@
-//! ListObjects and ListObjectsV2: one page of the keys of a bucket.
+//! ListObjects, ListObjectsV2 and ListObjectVersions: one page of the keys of a bucket.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub struct ListObjects {
     pub version: ListingVersion,
 }
 
-/// What the two list operations have each for itself; goes back into the answer.
+/// What the list operations have each for itself; goes back into the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListingVersion {
     /// ListObjects.
@@ -51,6 +51,13 @@ pub enum ListingVersion {
         token: Option<String>,
         /// Owners are wanted.
         fetch_owner: bool,
+    },
+    /// ListObjectVersions: each object has one version, `null`.
+    Versions {
+        /// As it was sent.
+        key_marker: String,
+        /// As it was sent.
+        version_marker: String,
     },
 }
 
@@ -88,7 +95,7 @@ const KEEP: &AsciiSet =
 const TOKEN: char = '1';
 
 impl ListObjects {
-    /// Both versions: list-type=2 is V2.
+    /// list-type=2 is V2, and `versions` asks for versions.
     ///
     /// # Errors
     /// `InvalidArgument` for max-keys, encoding-type, list-type or a token that are none.
@@ -106,26 +113,41 @@ impl ListObjects {
                 return Err(error.argument("encoding-type", other));
             }
         };
-        let text = |name| query.filled(name).map(str::to_owned);
-        let (version, after) = match query.filled("list-type") {
-            None | Some("1") => {
-                let marker = text("marker");
-                (ListingVersion::V1 { marker: marker.clone().unwrap_or_default() }, marker)
-            }
-            Some("2") => {
-                let (start_after, token) = (text("start-after"), text("continuation-token"));
-                let after = match query.get("continuation-token") {
-                    Some(token) => Some(read_token(token)?),
-                    None => start_after.clone(),
-                };
-                let fetch_owner = query.get("fetch-owner") == Some("true");
-                (ListingVersion::V2 { start_after, token, fetch_owner }, after)
-            }
-            Some(_) => return Err(invalid("Invalid list-type")),
-        };
+        let (version, after) = version(query)?;
         let prefix = query.get("prefix").unwrap_or_default().to_owned();
-        let delimiter = text("delimiter");
+        let delimiter = query.filled("delimiter").map(str::to_owned);
         Ok(Self { bucket, prefix, delimiter, max_keys, after, encode, version })
+    }
+}
+
+/// Which operation it is, and what its page comes after.
+fn version(query: &Query) -> Result<(ListingVersion, Option<String>), Error> {
+    let invalid = |why: &'static str| Error::new(Code::InvalidArgument).message(why);
+    let text = |name| query.filled(name).map(str::to_owned);
+    if query.has("versions") {
+        let (after, version_marker) = (text("key-marker"), text("version-id-marker"));
+        if after.is_none() && version_marker.is_some() {
+            return Err(invalid("A version-id marker cannot be specified without a key marker."));
+        }
+        let key_marker = after.clone().unwrap_or_default();
+        let version_marker = version_marker.unwrap_or_default();
+        return Ok((ListingVersion::Versions { key_marker, version_marker }, after));
+    }
+    match query.filled("list-type") {
+        None | Some("1") => {
+            let marker = text("marker");
+            Ok((ListingVersion::V1 { marker: marker.clone().unwrap_or_default() }, marker))
+        }
+        Some("2") => {
+            let (start_after, token) = (text("start-after"), text("continuation-token"));
+            let after = match query.get("continuation-token") {
+                Some(token) => Some(read_token(token)?),
+                None => start_after.clone(),
+            };
+            let fetch_owner = query.get("fetch-owner") == Some("true");
+            Ok((ListingVersion::V2 { start_after, token, fetch_owner }, after))
+        }
+        Some(_) => Err(invalid("Invalid list-type")),
     }
 }
 
@@ -181,32 +203,14 @@ pub(super) fn encoded(text: &str, encode: bool) -> Cow<'_, str> {
 pub(crate) fn write(answer: Answer<'_>, page: &Page) {
     let request = &page.request;
     let name = |text| encoded(text, request.encode);
-    let mut xml = Xml::s3("ListBucketResult");
+    let (root, entry) = match request.version {
+        ListingVersion::Versions { .. } => ("ListVersionsResult", "Version"),
+        _ => ("ListBucketResult", "Contents"),
+    };
+    let mut xml = Xml::s3(root);
     xml.text("Name", request.bucket.as_str());
     xml.text("Prefix", &name(&request.prefix));
-    let mut owner = true;
-    match &request.version {
-        ListingVersion::V1 { marker } => {
-            xml.text("Marker", &name(marker));
-            // Without a delimiter clients go on after the last key.
-            if let Some(next) = page.next.as_ref().filter(|_| request.delimiter.is_some()) {
-                xml.text("NextMarker", &name(next));
-            }
-        }
-        ListingVersion::V2 { start_after, token, fetch_owner } => {
-            owner = *fetch_owner;
-            xml.display("KeyCount", page.objects.len() + page.prefixes.len());
-            if let Some(start_after) = start_after {
-                xml.text("StartAfter", &name(start_after));
-            }
-            if let Some(token) = token {
-                xml.text("ContinuationToken", token);
-            }
-            if let Some(next) = &page.next {
-                xml.text("NextContinuationToken", &write_token(next));
-            }
-        }
-    }
+    write_markers(&mut xml, page);
     xml.display("MaxKeys", request.max_keys);
     if let Some(delimiter) = &request.delimiter {
         xml.text("Delimiter", &name(delimiter));
@@ -215,9 +219,13 @@ pub(crate) fn write(answer: Answer<'_>, page: &Page) {
         xml.text("EncodingType", "url");
     }
     xml.display("IsTruncated", page.next.is_some());
+    let owner = !matches!(request.version, ListingVersion::V2 { fetch_owner: false, .. });
     for object in &page.objects {
-        xml.open("Contents");
+        xml.open(entry);
         xml.text("Key", &name(&object.key));
+        if entry == "Version" {
+            xml.raw("<VersionId>null</VersionId><IsLatest>true</IsLatest>");
+        }
         xml.text("LastModified", &object.modified.to_iso8601());
         xml.display("ETag", format_args!("&quot;{}&quot;", object.etag.as_str()));
         xml.display("Size", object.size);
@@ -225,15 +233,54 @@ pub(crate) fn write(answer: Answer<'_>, page: &Page) {
             write_owner(&mut xml, answer.owner());
         }
         xml.text("StorageClass", "STANDARD");
-        xml.close("Contents");
+        xml.close(entry);
     }
     for prefix in &page.prefixes {
         xml.open("CommonPrefixes");
         xml.text("Prefix", &name(prefix));
         xml.close("CommonPrefixes");
     }
-    xml.close("ListBucketResult");
+    xml.close(root);
     answer.document(xml);
+}
+
+/// Where the page begins, and where the next one does.
+fn write_markers(xml: &mut Xml, page: &Page) {
+    let request = &page.request;
+    let name = |text| encoded(text, request.encode);
+    let next = page.next.as_deref();
+    match &request.version {
+        ListingVersion::V1 { marker } => {
+            xml.text("Marker", &name(marker));
+            // Without a delimiter clients go on after the last key.
+            if let Some(next) = next.filter(|_| request.delimiter.is_some()) {
+                xml.text("NextMarker", &name(next));
+            }
+        }
+        ListingVersion::V2 { start_after, token, .. } => {
+            xml.display("KeyCount", page.objects.len() + page.prefixes.len());
+            if let Some(start_after) = start_after {
+                xml.text("StartAfter", &name(start_after));
+            }
+            if let Some(token) = token {
+                xml.text("ContinuationToken", token);
+            }
+            if let Some(next) = next {
+                xml.text("NextContinuationToken", &write_token(next));
+            }
+        }
+        ListingVersion::Versions { key_marker, version_marker } => {
+            xml.text("KeyMarker", &name(key_marker));
+            xml.text("VersionIdMarker", version_marker);
+            if let Some(next) = next {
+                xml.text("NextKeyMarker", &name(next));
+                // A common prefix has no version.
+                if page.objects.last().is_some_and(|object| object.key == next) {
+                    xml.text("NextVersionIdMarker", "null");
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -257,12 +304,15 @@ mod tests {
         let token = write_token("ü/");
         let next = parse(&format!("list-type=2&start-after=s&continuation-token={token}")).unwrap();
         assert_eq!(next.after, Some("ü/".into()));
+        let versions = parse("versions&key-marker=k&version-id-marker=null&list-type=2").unwrap();
+        assert_eq!(versions.after, Some("k".into()));
         for bad in [
             "max-keys=-1",
             "max-keys=x",
             "max-keys=2147483648",
             "encoding-type=x",
             "list-type=3",
+            "versions&version-id-marker=null",
             "list-type=2&continuation-token=",
             "list-type=2&continuation-token=1",
             "list-type=2&continuation-token=1abc",

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn queries() {
-        // Markers and limits are counts; empty ones are absent, and nothing asks for more than 1,000.
+        // Markers and limits are counts; empty ones are absent, and no page is larger than 1,000.
         let parse = |query: &str| {
             let (bucket, key) = (BucketName::new("b").unwrap(), Key::new("k").unwrap());
             let query = Query::parse(query).unwrap();

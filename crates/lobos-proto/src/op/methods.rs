@@ -13,8 +13,8 @@ pub(super) const SERVICE: Resource = ("SERVICE", "GET");
 pub(super) const BUCKET: Resource = ("BUCKET", "GET, HEAD, PUT, POST, DELETE");
 /// With an object.
 pub(super) const OBJECT: Resource = ("OBJECT", "GET, HEAD, PUT, DELETE");
-/// With a multipart upload.
-pub(super) const UPLOAD: Resource = ("UPLOAD", "GET, PUT, POST, DELETE");
+/// With a multipart upload, except that its parts are PUT by number.
+pub(super) const UPLOAD: Resource = ("UPLOAD", "GET, POST, DELETE");
 
 /// The method is none of those that the resource has.
 pub(super) fn not_allowed(head: &Head<'_>, resource: Resource) -> Error {

@@ -183,9 +183,12 @@ impl<'h> Place<'h> {
             return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
         }
         let operation = operation?;
+        let hoisted = super::hoisted::headers(&query)?;
+        let mut headers = Vec::new();
+        let head = &head.with(&hoisted, &mut headers);
         let (limits, region) = (&config.limits, config.region.as_deref());
         let host = (self.host, bucket.is_some());
-        let request = Incoming { head, framing, query, limits, region, host };
+        let request = Incoming { head, framing, query: &query, limits, region, host };
         request.check_owner(config)?;
         request.check_copy_source()?;
         let mut route = match (self.bucket, self.key) {
@@ -240,7 +243,7 @@ fn subresource(query: &Query, write: bool) -> Result<Option<&'static str>, Error
 struct Incoming<'r> {
     head: &'r Head<'r>,
     framing: Framing,
-    query: Query,
+    query: &'r Query,
     limits: &'r Limits,
     region: Option<&'r str>,
     /// As the client calls the server, and whether that names the bucket.
@@ -251,7 +254,7 @@ impl Incoming<'_> {
     fn service(&self, operation: Option<&str>) -> Result<Route, Error> {
         match (self.head.method, operation) {
             ("GET", None) => {
-                let list = ListBuckets::parse(&self.query, self.region)?;
+                let list = ListBuckets::parse(self.query, self.region)?;
                 Ok(Route::Call(Request::ListBuckets(list)))
             }
             (_, Some(name)) => Err(not_implemented(name)),
@@ -264,7 +267,7 @@ impl Incoming<'_> {
     fn check_owner(&self, config: &Config) -> Result<(), Error> {
         let headers = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
         for expected in headers.iter().filter_map(|name| self.head.filled(name)) {
-            let named = access_key(self.head, &self.query);
+            let named = access_key(self.head, self.query);
             let account = expected.len() == 12 && expected.bytes().all(|b| b.is_ascii_digit());
             let unknown = account && config.credentials.is_empty();
             if !unknown && expected != named.as_deref().unwrap_or(OWNER) {
@@ -294,7 +297,9 @@ impl Incoming<'_> {
         let call = |request| Ok(Route::Call(request));
         let (query, limits) = (&self.query, self.limits);
         match (self.head.method, operation) {
-            ("GET", None) => call(Request::ListObjects(ListObjects::parse(bucket, query, limits)?)),
+            ("GET", None | Some("versions")) => {
+                call(Request::ListObjects(ListObjects::parse(bucket, query, limits)?))
+            }
             ("GET", Some("location")) => {
                 call(Request::GetBucketLocation(GetBucketLocation { bucket }))
             }
@@ -307,9 +312,12 @@ impl Incoming<'_> {
             ("HEAD", None) => call(Request::HeadBucket(HeadBucket { bucket })),
             ("PUT", None) => self.document(CreateBucket::parse(bucket, self.head)?),
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
-            ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
-                Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
-            })),
+            ("POST", Some("delete")) => {
+                DeleteObjects::check(&promise(self.head)?)?;
+                self.document(Document::new(move |document, limits| {
+                    Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
+                }))
+            }
             (method, Some(name)) => match Configuration::of(name, query) {
                 Some(kind) => self.configuration(method, bucket, kind),
                 None => Err(wrong_method(self.head, name, false)),
@@ -334,7 +342,12 @@ impl Incoming<'_> {
                 Ok(Route::Call(Request::GetBucketConfiguration(get)))
             }
             "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)),
-            "DELETE" => Ok(Route::Call(PutBucketConfiguration::remove(bucket, kind)?)),
+            "DELETE" => match PutBucketConfiguration::remove(bucket, kind) {
+                Err(e) if e.code() == Code::MethodNotAllowed => {
+                    Err(not_allowed(self.head, ("BUCKET", "GET, PUT")))
+                }
+                removed => Ok(Route::Call(removed?)),
+            },
             _ => Err(not_allowed(self.head, ("BUCKET", "GET, PUT, DELETE"))),
         }
     }
@@ -415,6 +428,7 @@ impl Incoming<'_> {
                 let complete = CompleteMultipartUpload::parse(bucket, key, head, query)?;
                 Ok(Route::Document(complete, plain_promise(head)?))
             }
+            ("PUT", true) if !query.has("partNumber") => Err(not_allowed(head, UPLOAD)),
             ("PUT", true) if head.has("x-amz-copy-source") => {
                 let copy = UploadPartCopy::parse(bucket, key, head, query)?;
                 call(Request::UploadPartCopy(Box::new(copy)))
@@ -439,7 +453,7 @@ impl Incoming<'_> {
     }
 
     fn tagging(&self, bucket: BucketName, key: Key) -> Result<Route, Error> {
-        super::check_version(&self.query)?;
+        super::check_version(self.query)?;
         match self.head.method {
             "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
             "PUT" => self.document(PutObjectTagging::parse(bucket, key)),
@@ -451,7 +465,7 @@ impl Incoming<'_> {
     }
 
     fn put_acl(&self, bucket: BucketName, key: Option<Key>) -> Result<Route, Error> {
-        super::check_version(&self.query)?;
+        super::check_version(self.query)?;
         self.document(Acl::parse(bucket, key, self.head)?)
     }
 

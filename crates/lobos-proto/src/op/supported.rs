@@ -21,17 +21,6 @@ const STORAGE_CLASSES: [&str; 13] = [
     "FSX_ONTAP",
 ];
 
-/// The names that x-amz-acl can have.
-const CANNED_ACLS: [&str; 7] = [
-    "private",
-    "public-read",
-    "public-read-write",
-    "authenticated-read",
-    "aws-exec-read",
-    "bucket-owner-read",
-    "bucket-owner-full-control",
-];
-
 /// Whether a new object can be what these headers ask for; to store it without would be a wrong
 /// success.
 ///
@@ -39,23 +28,13 @@ const CANNED_ACLS: [&str; 7] = [
 /// `NotImplemented`, `InvalidArgument`, `InvalidRequest`, `InvalidStorageClass`,
 /// `InvalidEncryptionAlgorithmError`.
 pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
-    if head.filled("x-amz-write-offset-bytes").is_some() {
-        return Err(not_implemented("x-amz-write-offset-bytes", ""));
-    }
-    if let Some(class) = head.filled("x-amz-storage-class") {
-        if !STORAGE_CLASSES.contains(&class) {
-            return Err(
-                Error::new(Code::InvalidStorageClass).element("StorageClassRequested", class)
-            );
-        }
+    let class = head.filled("x-amz-storage-class").filter(|c| !STORAGE_CLASSES.contains(c));
+    if let Some(class) = class {
+        return Err(Error::new(Code::InvalidStorageClass).element("StorageClassRequested", class));
     }
     // Others than the owner have no rights here whatever the ACL says, as in every bucket of S3
     // whose owner does not ask for ACLs; tools send one with each PUT (s3cmd, django-storages).
-    if let Some(acl) = head.filled("x-amz-acl") {
-        if !CANNED_ACLS.contains(&acl) {
-            return Err(Error::new(Code::InvalidArgument).argument("x-amz-acl", acl));
-        }
-    }
+    super::acl::check_names(head)?;
     check_encryption(head)?;
     check_lock(head)
 }
@@ -119,7 +98,7 @@ fn check_lock(head: &Head<'_>) -> Result<(), Error> {
             )
             .argument(name, ""),
         None => {
-            Error::new(Code::InvalidRequest).message("Bucket is missing Object Lock Configuration")
+            Error::new(Code::InvalidRequest).message("Bucket is missing ObjectLockConfiguration")
         }
     })
 }

@@ -2,13 +2,14 @@
 
 use lobos_digest::{Algorithm, Digest};
 
+use super::methods::{UPLOAD, not_allowed};
 use super::put_object::{promise, size};
-use super::supported::check_supported;
+use super::supported::check_customer_key;
 use crate::http::body::Promise;
 use crate::http::encode::Answer;
 use crate::http::head::{Framing, Head};
 use crate::http::target::Query;
-use crate::{BucketName, Code, ETag, Error, Key, Limits};
+use crate::{BucketName, ETag, Error, Key, Limits};
 
 /// Announces a part; its bytes follow through a [`Sink`](crate::Sink). A part with the same
 /// number is replaced when this one is whole.
@@ -50,8 +51,8 @@ impl UploadPart {
         framing: Framing,
         limits: &Limits,
     ) -> Result<(Self, Promise), Error> {
-        let (upload, number) = part(query)?;
-        check_supported(head)?;
+        let (upload, number) = part(head, query)?;
+        check_customer_key(head)?;
         let promise = promise(head)?;
         let size = size(head, &promise, framing, limits)?;
         let sent = promise.expected.checksum.map(|digest| digest.algorithm());
@@ -66,9 +67,9 @@ impl UploadPart {
 ///
 /// # Errors
 /// `MethodNotAllowed` without a number, `InvalidArgument`.
-pub(super) fn part(query: &Query) -> Result<(String, u32), Error> {
+pub(super) fn part(head: &Head<'_>, query: &Query) -> Result<(String, u32), Error> {
     let upload = query.get("uploadId").unwrap_or_default().to_owned();
-    let number = super::part_number(query)?.ok_or_else(|| Error::new(Code::MethodNotAllowed))?;
+    let number = super::part_number(query)?.ok_or_else(|| not_allowed(head, UPLOAD))?;
     Ok((upload, number))
 }
 

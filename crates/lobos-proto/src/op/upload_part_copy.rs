@@ -53,7 +53,7 @@ impl UploadPartCopy {
         head: &Head<'_>,
         query: &Query,
     ) -> Result<Self, Error> {
-        let (upload, number) = part(query)?;
+        let (upload, number) = part(head, query)?;
         let source = CopySource::parse(head)?;
         let range = match head.get("x-amz-copy-source-range") {
             None => None,

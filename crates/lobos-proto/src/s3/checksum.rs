@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn types() {
-        // Only a CRC of all bytes follows from those of the parts; CRC64NVME is never anything else.
+        // Only a CRC of all bytes follows from those of the parts; CRC64NVME is nothing else.
         for algorithm in Algorithm::ALL {
             let crc = algorithm.name().starts_with("CRC");
             assert_eq!(ChecksumType::FullObject.fits(algorithm), crc, "{algorithm:?}");

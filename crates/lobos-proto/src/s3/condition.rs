@@ -3,6 +3,7 @@
 use super::error::{Code, Error};
 use super::etag::ETag;
 use super::time::Timestamp;
+use crate::http::head::Head;
 
 /// The entity tags of one If-Match or If-None-Match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,44 @@ pub struct ReadConditions {
 }
 
 impl ReadConditions {
+    /// Those of the four headers `PREFIX-if-*`; with "" as prefix `If-*`. A date that is none is
+    /// ignored (RFC 9110, section 13.1.3).
+    pub(crate) fn with_prefix(head: &Head<'_>, prefix: &str) -> Self {
+        let value = |name: &str| match prefix {
+            "" => head.get(name),
+            prefix => head.get(&format!("{prefix}-{name}")),
+        };
+        let date = |name| value(name).and_then(Timestamp::from_http);
+        Self {
+            if_match: value("if-match").map(Tags::parse),
+            if_none_match: value("if-none-match").map(Tags::parse),
+            if_modified_since: date("if-modified-since"),
+            if_unmodified_since: date("if-unmodified-since"),
+        }
+    }
+
+    /// Holds them against an object for an operation that changes something: there is no 304, and
+    /// `names` are what the four headers are called, in the order of the fields.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`.
+    pub fn check_for_write(
+        &self,
+        etag: &ETag,
+        modified: Timestamp,
+        names: [&'static str; 4],
+    ) -> Result<(), Error> {
+        let Err(error) = self.check(etag, modified) else { return Ok(()) };
+        let none_match = self.if_none_match.is_some();
+        let name = match (error.code(), self.if_match.is_some(), none_match) {
+            (Code::NotModified, _, true) => names[1],
+            (Code::NotModified, _, false) => names[2],
+            (_, true, _) => names[0],
+            (_, false, _) => names[3],
+        };
+        Err(Error::new(Code::PreconditionFailed).condition(name))
+    }
+
     /// Holds them against an object.
     ///
     /// # Errors
@@ -126,11 +165,18 @@ impl DeleteConditions {
         *self == Self::default()
     }
 
-    /// Holds them against the object that is there now.
+    /// Holds them against the object that is there now: its tag, size in bytes and time.
     ///
     /// # Errors
-    /// `PreconditionFailed`.
-    pub fn check(&self, etag: &ETag, size: u64, modified: Timestamp) -> Result<(), Error> {
+    /// `PreconditionFailed`; `NoSuchKey` if If-Match finds no object. The size and the time of one
+    /// that is not there hold.
+    pub fn check(&self, current: Option<(&ETag, u64, Timestamp)>) -> Result<(), Error> {
+        let Some((etag, size, modified)) = current else {
+            return match self.matches {
+                Some(_) => Err(Error::new(Code::NoSuchKey)),
+                None => Ok(()),
+            };
+        };
         let failed = |header| Err(Error::new(Code::PreconditionFailed).condition(header));
         if self.matches.as_ref().is_some_and(|tags| !tags.matches(etag)) {
             return failed("If-Match");
@@ -240,5 +286,32 @@ mod tests {
         assert_eq!(code(matches("\"abc\""), Some(&etag)), Ok(()));
         assert_eq!(code(matches("x"), Some(&etag)), Err(Code::PreconditionFailed));
         assert_eq!(code(matches("*"), None), Err(Code::NoSuchKey));
+    }
+
+    #[test]
+    fn deletes() {
+        // A delete goes ahead only on the object that its conditions name; where there is none,
+        // only If-Match fails.
+        let etag = ETag::new("abc").unwrap();
+        let now = Some((&etag, 5, Timestamp::from_unix(1000, 999_999_999)));
+        let none = DeleteConditions::default;
+        let matches = |value| DeleteConditions { matches: tags(value), ..none() };
+        let size = |size| DeleteConditions { size: Some(size), ..none() };
+        let modified = |secs| DeleteConditions { modified: at(secs), ..none() };
+        let failed = Err(Code::PreconditionFailed);
+        for (conditions, there, missing) in [
+            (none(), Ok(()), Ok(())),
+            (matches("\"abc\""), Ok(()), Err(Code::NoSuchKey)),
+            (matches("*"), Ok(()), Err(Code::NoSuchKey)),
+            (matches("x"), failed, Err(Code::NoSuchKey)),
+            (size(5), Ok(()), Ok(())),
+            (size(6), failed, Ok(())),
+            (modified(1000), Ok(()), Ok(())),
+            (modified(1001), failed, Ok(())),
+            (DeleteConditions { size: Some(6), ..matches("abc") }, failed, Err(Code::NoSuchKey)),
+        ] {
+            let code = |now| conditions.check(now).map_err(|e: Error| e.code());
+            assert_eq!((code(now), code(None)), (there, missing), "{conditions:?}");
+        }
     }
 }

@@ -68,8 +68,8 @@ impl Parts {
     }
 
     /// Where the `count`th part (1 is the first) is in an object of `total` bytes. Who reads an
-    /// object by its parts asks for 1 to [`Parts::count`], whatever numbers they were uploaded with:
-    /// older minio-js begins with 2.
+    /// object by its parts asks for 1 to [`Parts::count`], whatever numbers they were uploaded
+    /// with: older minio-js begins with 2.
     pub fn nth(&self, count: u32, total: u64) -> Option<(Range<u64>, ObjectPart)> {
         let mut start = 0;
         for (at, part) in (1..).zip(self.iter(total)) {

@@ -8,18 +8,18 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    Acl, BucketInfo, Buckets, Configuration, DeleteObjects, Deleted, Deletions, GetObject,
-    ListBuckets, ListObjects, ListedObject, ObjectAttributes, Page, PutObject,
+    Acl, BucketInfo, Buckets, Configuration, GetBucketConfiguration, GetObject, ListBuckets,
+    ListObjects, ListedObject, ObjectAttributes, Page, PutBucketConfiguration, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
     Response, Sink, Source, Store, Stored, TagSet, Timestamp,
 };
 
-use super::{MIDNIGHT, multipart};
+use super::{MIDNIGHT, copies, multipart};
 
-type Objects = BTreeMap<String, Object>;
-type All = BTreeMap<String, Objects>;
+pub(super) type Objects = BTreeMap<String, Object>;
+pub(super) type All = BTreeMap<String, Objects>;
 
 /// The bucket that has CORS rules, and they.
 const RULED: &str = "bench";
@@ -116,6 +116,8 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::GetBucketConfiguration(r) => {
             return format!("GetBucketConfiguration {} {}", r.bucket, r.kind.name());
         }
+        Request::CopyObject(r) => ("CopyObject", r.bucket.as_str(), r.key.as_str()),
+        Request::RenameObject(r) => ("RenameObject", r.bucket.as_str(), r.key.as_str()),
         other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
@@ -126,11 +128,11 @@ pub(super) fn midnight() -> Timestamp {
     Timestamp::from_unix(MIDNIGHT as i64, 123_456_789)
 }
 
-fn no_bucket(bucket: &BucketName) -> Error {
+pub(super) fn no_bucket(bucket: &BucketName) -> Error {
     Error::new(Code::NoSuchBucket).bucket(bucket.as_str())
 }
 
-fn no_key(key: &Key) -> Error {
+pub(super) fn no_key(key: &Key) -> Error {
     Error::new(Code::NoSuchKey).key(key.as_str())
 }
 
@@ -145,16 +147,7 @@ impl Store for Memory {
             Request::ListBuckets(list) => Response::ListBuckets(list_buckets(&all, list)),
             Request::CreateBucket(r) => create(&mut all, r.bucket)?,
             Request::HeadBucket(r) => has(&r.bucket).map(|()| Response::HeadBucket)?,
-            Request::DeleteBucket(r) => match all.get(r.bucket.as_str()) {
-                None => return Err(no_bucket(&r.bucket)),
-                Some(objects) if !objects.is_empty() => {
-                    return Err(Error::new(Code::BucketNotEmpty).bucket(r.bucket.as_str()));
-                }
-                Some(_) => {
-                    all.remove(r.bucket.as_str());
-                    Response::DeleteBucket
-                }
-            },
+            Request::DeleteBucket(r) => delete_bucket(&mut all, &r.bucket)?,
             Request::GetBucketLocation(r) => {
                 has(&r.bucket).map(|()| Response::GetBucketLocation)?
             }
@@ -163,26 +156,12 @@ impl Store for Memory {
             Request::GetObjectTagging(r) => {
                 Response::GetObjectTagging(object(&mut all, &r.bucket, &r.key)?.tags.clone())
             }
-            Request::PutObjectTagging(r) => {
-                let object = object(&mut all, &r.bucket, &r.key)?;
-                let response = match r.tags {
-                    Some(_) => Response::PutObjectTagging,
-                    None => Response::DeleteObjectTagging,
-                };
-                object.tags = r.tags.unwrap_or_default();
-                object.info.tags = object.tags.pairs().len();
-                response
-            }
+            Request::PutObjectTagging(r) => tag(object(&mut all, &r.bucket, &r.key)?, r.tags),
             // Nothing is kept here.
             Request::GetBucketConfiguration(r) => {
-                has(&r.bucket)?;
-                let ruled = (r.bucket.as_str(), r.kind) == (RULED, Configuration::Cors);
-                r.respond(ruled.then(|| RULES.to_owned()))?
+                has(&r.bucket).and_then(|()| configuration(&r))?
             }
-            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| match r.document {
-                Some(_) => Response::PutBucketConfiguration,
-                None => Response::DeleteBucketConfiguration,
-            })?,
+            Request::PutBucketConfiguration(r) => has(&r.bucket).map(|()| configured(&r))?,
             Request::ListObjects(r) => {
                 let objects = all.get(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
                 Response::ListObjects(Box::new(page(objects, r)))
@@ -200,16 +179,20 @@ impl Store for Memory {
                 has(&put.bucket)?;
                 let current = all[put.bucket.as_str()].get(put.key.as_str());
                 put.conditions.check(current.map(|object| &object.info.etag))?;
+                copies::base(&all[put.bucket.as_str()], &put)?;
                 return Ok(Outcome::Receive(Box::new(Upload::new(self, *put))));
             }
             Request::DeleteObject(r) => {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
-                objects.remove(r.key.as_str());
-                Response::DeleteObject
+                copies::delete(objects, &r).map(|()| Response::DeleteObject)?
             }
             Request::DeleteObjects(r) => {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
-                Response::DeleteObjects(delete(objects, r))
+                Response::DeleteObjects(copies::delete_many(objects, r))
+            }
+            Request::CopyObject(r) => Response::CopyObject(copies::copy(&mut all, *r)?),
+            Request::RenameObject(r) => {
+                copies::rename(&mut all, &r).map(|()| Response::RenameObject)?
             }
             Request::GetObjectAttributes(request) => {
                 let bucket = &request.bucket;
@@ -223,7 +206,7 @@ impl Store for Memory {
                     let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
                     let object = get_object(objects, &copy.source.key)?;
                     let info = &object.info;
-                    copy.source.conditions.check(&info.etag, info.modified).map(|()| object)
+                    copy.source.check(&info.etag, info.modified).map(|()| object)
                 });
             }
         }))
@@ -241,6 +224,31 @@ fn create(all: &mut All, bucket: BucketName) -> Result<Response, Error> {
     Ok(Response::CreateBucket { bucket })
 }
 
+fn configuration(get: &GetBucketConfiguration) -> Result<Response, Error> {
+    let ruled = (get.bucket.as_str(), get.kind) == (RULED, Configuration::Cors);
+    get.respond(ruled.then(|| RULES.to_owned()))
+}
+
+fn configured(put: &PutBucketConfiguration) -> Response {
+    match put.document {
+        Some(_) => Response::PutBucketConfiguration,
+        None => Response::DeleteBucketConfiguration,
+    }
+}
+
+fn delete_bucket(all: &mut All, bucket: &BucketName) -> Result<Response, Error> {
+    match all.get(bucket.as_str()) {
+        None => Err(no_bucket(bucket)),
+        Some(objects) if !objects.is_empty() => {
+            Err(Error::new(Code::BucketNotEmpty).bucket(bucket.as_str()))
+        }
+        Some(_) => {
+            all.remove(bucket.as_str());
+            Ok(Response::DeleteBucket)
+        }
+    }
+}
+
 fn find(all: &All, get: &GetObject) -> Result<Object, Error> {
     let objects = all.get(get.bucket.as_str()).ok_or_else(|| no_bucket(&get.bucket))?;
     get_object(objects, &get.key)
@@ -254,6 +262,16 @@ fn get_object(objects: &Objects, key: &Key) -> Result<Object, Error> {
 fn object<'a>(all: &'a mut All, bucket: &BucketName, key: &Key) -> Result<&'a mut Object, Error> {
     let objects = all.get_mut(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
     objects.get_mut(key.as_str()).ok_or_else(|| no_key(key))
+}
+
+fn tag(object: &mut Object, tags: Option<TagSet>) -> Response {
+    let response = match tags {
+        Some(_) => Response::PutObjectTagging,
+        None => Response::DeleteObjectTagging,
+    };
+    object.tags = tags.unwrap_or_default();
+    object.info.tags = object.tags.pairs().len();
+    response
 }
 
 /// The bucket, and the object if it is about one.
@@ -318,15 +336,6 @@ fn group_ends(after: &str, request: &ListObjects) -> bool {
     after.starts_with(&request.prefix) && group(after, request) == Some(after)
 }
 
-fn delete(objects: &mut Objects, request: DeleteObjects) -> Deletions {
-    let mut remove = |key: Key| {
-        objects.remove(key.as_str());
-    };
-    let results = request.keys.into_iter();
-    let results = results.map(|k| Deleted { name: k.name, result: k.key.map(&mut remove) });
-    Deletions { results: results.collect(), quiet: request.quiet }
-}
-
 /// The bytes of an object as it was.
 struct Bytes(Arc<[u8]>);
 
@@ -373,6 +382,12 @@ impl Sink for Upload {
             all.get_mut(self.put.bucket.as_str()).ok_or_else(|| no_bucket(&self.put.bucket))?;
         let current = objects.get(self.put.key.as_str());
         self.put.conditions.check(current.map(|object| &object.info.etag))?;
+        if let Some(base) = copies::base(objects, &self.put)? {
+            let object = copies::extended(base, &self.bytes);
+            let ObjectInfo { etag, size, checksums, .. } = object.info.clone();
+            objects.insert(self.put.key.to_string(), object);
+            return Ok(Response::AppendObject(Stored { etag, size, checksums }));
+        }
         let md5 = digests.get(Algorithm::Md5).expect("it runs always");
         let etag = ETag::new(&md5.to_hex()).expect("hex is a tag");
         let size = self.bytes.len() as u64;
@@ -396,6 +411,10 @@ impl Sink for Upload {
         };
         let object = Object { info, tags: self.put.tags, bytes: self.bytes.into() };
         objects.insert(self.put.key.to_string(), object);
-        Ok(Response::PutObject(Stored { etag, size, checksums }))
+        let stored = Stored { etag, size, checksums };
+        Ok(match self.put.append {
+            Some(_) => Response::AppendObject(stored),
+            None => Response::PutObject(stored),
+        })
     }
 }

@@ -17,7 +17,7 @@ await rounds("bun", {
     } while (continuationToken);
     return found;
   },
-});
+}, ["\\"]); // it makes a slash of a backslash
 const writer = client.file("new/writer").writer({ partSize: 5 << 20, queueSize: 4 });
 for (let at = 0; at < parts.length; at += 1 << 20) writer.write(parts.subarray(at, at + (1 << 20)));
 await writer.end();

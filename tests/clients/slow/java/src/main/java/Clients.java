@@ -165,6 +165,17 @@ public final class Clients {
         }
     }
 
+    /** The client that is the CRT underneath: ranges and parts of 8 MiB by itself. */
+    void crt() throws Exception {
+        try (S3AsyncClient api = S3AsyncClient.crtBuilder().endpointOverride(url).region(REGION)
+                .forcePathStyle(true).credentialsProvider(KEYS).build()) {
+            rounds("crt", (key, data) -> api.putObject(r -> r.bucket(BUCKET).key(key),
+                    AsyncRequestBody.fromBytes(data)).get(),
+                    key -> api.getObject(r -> r.bucket(BUCKET).key(key),
+                            AsyncResponseTransformer.toBytes()).get().asByteArray());
+        }
+    }
+
     /** Without chunked encoding, over another HTTP client. */
     void plain() throws Exception {
         try (S3Client plain = S3Client.builder().endpointOverride(url).region(REGION)
@@ -220,6 +231,7 @@ public final class Clients {
                 RequestBody.fromBytes(data)), all::get);
         all.checksums();
         all.inParts();
+        all.crt();
         all.plain();
         all.answers();
     }

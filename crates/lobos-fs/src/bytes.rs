@@ -1,0 +1,135 @@
+//! Bytes at given places of files: read, written, and copied from one file to another.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::copy_file_range;
+use rustix::io::{Errno, pread, pwrite};
+
+/// Copied at once where the kernel cannot do it alone.
+const CHUNK: usize = 64 * 1024;
+
+/// Asked of the kernel at once: it stops at 2 GiB anyhow.
+const MOST: u64 = 1 << 30;
+
+/// Reads until `buffer` is full or the file ends; gives how much there was. Less than asked for
+/// by one call is the end, as it is for every regular file.
+pub(crate) fn read_at(
+    file: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    offset: u64,
+) -> Result<usize, Errno> {
+    loop {
+        match pread(file, &mut *buffer, offset) {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Writes all of it.
+pub(crate) fn write_at(
+    file: BorrowedFd<'_>,
+    mut data: &[u8],
+    mut offset: u64,
+) -> Result<(), Errno> {
+    while !data.is_empty() {
+        match pwrite(file, data, offset) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(count) => {
+                data = data.get(count..).unwrap_or_default();
+                offset += count as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Calls `take` with the `left` bytes from `offset` on, piece by piece.
+///
+/// # Errors
+/// `Ok(false)`: the file ends before.
+pub(crate) fn each<E: From<Errno>>(
+    file: BorrowedFd<'_>,
+    mut offset: u64,
+    mut left: u64,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<bool, E> {
+    let mut chunk = vec![0; CHUNK];
+    while left > 0 {
+        let wanted = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        let count = read_at(file, &mut chunk[..wanted], offset)?;
+        if count == 0 {
+            return Ok(false);
+        }
+        take(&chunk[..count])?;
+        offset += count as u64;
+        left -= count as u64;
+    }
+    Ok(true)
+}
+
+/// Copies `left` bytes from `from` in one file to `to` in the other; where the file system can,
+/// both then share them.
+///
+/// # Errors
+/// `Ok(false)`: the source ends before.
+pub(crate) fn copy(
+    (source, mut from): (BorrowedFd<'_>, u64),
+    (target, mut to): (BorrowedFd<'_>, u64),
+    mut left: u64,
+) -> Result<bool, Errno> {
+    while left > 0 {
+        let wanted = usize::try_from(left.min(MOST)).unwrap_or(CHUNK);
+        match copy_file_range(source, Some(&mut from), target, Some(&mut to), wanted) {
+            // Some file systems say so where they only cannot.
+            Ok(0) => break,
+            Ok(count) => left -= count as u64,
+            Err(Errno::INTR) => {}
+            Err(
+                Errno::XDEV
+                | Errno::INVAL
+                | Errno::NOSYS
+                | Errno::OPNOTSUPP
+                | Errno::PERM
+                | Errno::IO
+                | Errno::BADF
+                | Errno::TXTBSY,
+            ) => break,
+            Err(e) => return Err(e),
+        }
+    }
+    each(source, from, left, |data| {
+        write_at(target, data, to)?;
+        to += data.len() as u64;
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn copies() {
+        // What is copied is what was there, also to another file system and in pieces; a source
+        // that ends too early is said to.
+        let here = tempfile::tempdir().unwrap();
+        let data: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        fs::write(here.path().join("a"), &data).unwrap();
+        let source = File::open(here.path().join("a")).unwrap();
+        let other = tempfile::tempdir_in("/dev/shm").unwrap();
+        for folder in [here.path(), other.path()] {
+            let target = File::create(folder.join("b")).unwrap();
+            let copied = copy((source.as_fd(), 7), (target.as_fd(), 5), 150_000);
+            assert_eq!(copied, Ok(true));
+            let found = fs::read(folder.join("b")).unwrap();
+            assert_eq!((&found[..5], &found[5..]), (&[0; 5][..], &data[7..150_007]));
+            let copied = copy((source.as_fd(), 100_000), (target.as_fd(), 0), 100_001);
+            assert_eq!(copied, Ok(false));
+        }
+    }
+}
