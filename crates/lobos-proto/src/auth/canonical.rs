@@ -17,8 +17,8 @@ pub(super) fn path(asked: &Asked<'_>) -> String {
     percent_encode(&path, ENCODED_PATH).to_string()
 }
 
-/// The canonical request for that path. `signed` is SignedHeaders as it was sent, `payload` the hash of the body
-/// or one of the words in its place.
+/// The canonical request for that path. `signed` is SignedHeaders as it was sent, `payload` the
+/// hash of the body or one of the words in its place.
 pub(super) fn request(asked: &Asked<'_>, path: &str, signed: &str, payload: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let line = |out: &mut Vec<u8>, text: &[u8]| {
