@@ -3,12 +3,13 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use lobos_proto::op::{ObjectResponse, Overrides};
 use lobos_proto::{
-    Config, Connection, ETag, Metadata, Now, ObjectInfo, Response, Step, Stored, Timestamp,
+    Config, Connection, Credentials, ETag, Hosts, Metadata, Now, ObjectInfo, Response, Step,
+    Stored, Timestamp,
 };
 
 /// What boto3 sends for GET and HEAD.
@@ -96,6 +97,42 @@ fn requests(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// S3's published example of a signed GET.
+const SIGNED: &[u8] = b"GET /test.txt HTTP/1.1\r\n\
+    Host: examplebucket.s3.amazonaws.com\r\n\
+    Range: bytes=0-9\r\n\
+    x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\r\n\
+    x-amz-date: 20130524T000000Z\r\n\
+    Authorization: AWS4-HMAC-SHA256 \
+    Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
+    SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,\
+    Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41\r\n\r\n";
+
+fn signatures(criterion: &mut Criterion) {
+    let now = Now {
+        instant: Instant::now(),
+        wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600),
+    };
+    let pair = Credentials {
+        access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+    };
+    let hosts = Hosts { names: vec!["s3.amazonaws.com".to_owned()] };
+    let mut group = criterion.benchmark_group("signed head to request");
+    for (name, credentials) in [("without keys", Vec::new()), ("with keys", vec![pair])] {
+        let config = Config { hosts: hosts.clone(), credentials, ..Config::default() };
+        let config = Arc::new(config);
+        group.bench_function(name, |bencher| {
+            let step = |connection: &mut Connection| {
+                assert!(matches!(black_box(connection.step(SIGNED, now)).1, Step::Call(_)));
+            };
+            let start = || Connection::new(Arc::clone(&config), now);
+            bencher.iter_batched_ref(start, step, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
 fn answers(criterion: &mut Criterion) {
     let now = now();
     let head = read("GET");
@@ -152,5 +189,5 @@ fn exchanges(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, requests, answers, exchanges);
+criterion_group!(benches, requests, signatures, answers, exchanges);
 criterion_main!(benches);

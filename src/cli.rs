@@ -76,7 +76,7 @@ pub(crate) struct Flags {
     #[arg(short, long, help_heading = "Network", env = "LOBOS_PORT", hide_env = true)]
     pub(crate) port: Option<u16>,
 
-    /// Listen on this address; others need access keys or --no-auth
+    /// Listen here; others need keys or --no-auth
     #[arg(long, help_heading = "Network", env = "LOBOS_LISTEN", hide_env = true)]
     #[arg(value_name = "ADDR", value_parser = address)]
     #[arg(default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]

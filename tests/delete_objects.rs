@@ -17,6 +17,8 @@ on_every_runtime![
     thousand,
     too_many,
     special_names,
+    control_characters,
+    versions,
     bad_keys,
     digests,
     malformed,
@@ -114,6 +116,28 @@ fn special_names(server: &Server) {
     }
 }
 
+fn control_characters(server: &Server) {
+    // Keys with control characters are spelled with references, in the request and in the answer.
+    server.store("a%01%0D%0Ab", "x");
+    let answer = delete(server, &["a&#x1;&#13;&#xA;b"]);
+    assert!(answer.text().contains("<Deleted><Key>a&#x1;&#xd;&#xa;b</Key></Deleted>"));
+    server.get("/bench/a%01%0D%0Ab").error(404, "NoSuchKey");
+}
+
+fn versions(server: &Server) {
+    // The version `null` is the object, and is told back; there is no other.
+    for key in ["a", "b"] {
+        server.store(key, "x");
+    }
+    let object =
+        |key, version| format!("<Object><Key>{key}</Key><VersionId>{version}</VersionId></Object>");
+    let document = format!("<Delete>{}{}</Delete>", object("a", "null"), object("b", "1"));
+    let answer = post(server, &document).send().expect(200);
+    assert_eq!(answer.all("VersionId"), ["null", "1"]);
+    assert_eq!((answer.all("Deleted").len(), answer.one("Code")), (1, "NoSuchVersion".into()));
+    assert_eq!(files(&server.path("")), ["b"]);
+}
+
 fn bad_keys(server: &Server) {
     // A key that cannot be one is an error of its own, and the others are removed.
     std::fs::write(server.home().join("secret"), "x").unwrap();
@@ -142,10 +166,21 @@ fn digests(server: &Server) {
         ("x-amz-checksum-crc32", crc("other"), "BadDigest"),
         ("x-amz-content-sha256", sha("other"), "XAmzContentSHA256Mismatch"),
     ] {
-        let request = server.request("POST", "/bench?delete").header(name, value).body(&document);
+        let request = server.request("POST", "/bench?delete").header(name, &value).body(&document);
+        let request = match name {
+            "x-amz-content-sha256" => request.header("Content-MD5", md5(&document)),
+            _ => request,
+        };
         request.send().error(400, code);
         server.get("/bench/k").expect(200);
     }
+    // Without one it is not taken for whole; the digest of a signature is none of these.
+    let request = server.request("POST", "/bench?delete").body(&document);
+    let refused = request.send().error(400, "InvalidRequest");
+    let words = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*";
+    assert_eq!(refused.one("Message"), words);
+    let signed = request.header("x-amz-content-sha256", sha(&document));
+    signed.send().error(400, "InvalidRequest");
     let request = server.request("POST", "/bench?delete");
     let request = request.header("x-amz-checksum-crc32", crc(&document));
     let request = request.header("x-amz-content-sha256", sha(&document));
@@ -185,6 +220,8 @@ fn folders(server: &Server) {
 
 fn missing_bucket(server: &Server) {
     // A bucket that is not there is NoSuchBucket.
-    let request = server.request("POST", "/nothere?delete").body(document(&["k"]));
-    request.send().error(404, "NoSuchBucket");
+    let document = document(&["k"]);
+    let md5 = digest(Algorithm::Md5, document.as_bytes()).to_base64();
+    let request = server.request("POST", "/nothere?delete").header("Content-MD5", md5);
+    request.body(document).send().error(404, "NoSuchBucket");
 }

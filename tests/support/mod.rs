@@ -6,6 +6,7 @@
 pub(crate) mod chunked;
 pub(crate) mod http;
 pub(crate) mod server;
+pub(crate) mod sign;
 pub(crate) mod tree;
 pub(crate) mod xml;
 

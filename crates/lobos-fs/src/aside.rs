@@ -90,7 +90,7 @@ pub(crate) fn keys(
 /// Removes what is kept aside of `key`, if anything is. The lock of the key is held.
 pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
     let path = path(key);
-    let (mut folder, name) = key::split(&path);
+    let (folder, name) = key::split(&path);
     let opened = match bucket.open_ours(folder, OFlags::RDONLY | OFlags::DIRECTORY) {
         Ok(opened) => opened,
         Err(e) if error::is_missing(e) => return Ok(()),
@@ -106,7 +106,13 @@ pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
     if bucket.is_durable() {
         error::sync(opened.as_fd()).map_err(error::write)?;
     }
-    // The folders of a long key go with the last one; a PUT that loses this race makes them again.
+    prune(bucket, folder);
+    Ok(())
+}
+
+/// Removes the folders of a long key if nothing is left in them; a PUT that loses this race makes
+/// them again.
+pub(crate) fn prune(bucket: &Bucket, mut folder: &str) {
     while folder != FOLDER {
         let (parent, name) = key::split(folder);
         let holder = bucket.open_ours(parent, OFlags::PATH | OFlags::DIRECTORY);
@@ -115,7 +121,6 @@ pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
         }
         folder = parent;
     }
-    Ok(())
 }
 
 /// Calls `visit` with each file in `folder` and what its key would be, in no order.

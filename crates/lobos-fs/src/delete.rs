@@ -2,18 +2,46 @@
 
 use std::os::fd::AsFd;
 
+use lobos_proto::s3::condition::DeleteConditions;
 use lobos_proto::{Error, Key};
 use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
-use crate::{aside, error, folder, object, sidecar};
+use crate::{aside, error, folder, locks, object, sidecar};
 
-/// Removes the object, if there is one.
-pub(crate) fn delete(bucket: &Bucket, key: &Key) -> Result<(), Error> {
-    let key = key.as_str();
-    let _locked = bucket.shared().locks.lock(bucket, key);
+/// Removes the object, if there is one and it is what the conditions say.
+pub(crate) fn delete(
+    bucket: &Bucket,
+    key: &Key,
+    conditions: &DeleteConditions,
+) -> Result<(), Error> {
+    let _locked = bucket.shared().locks.lock(bucket, key.as_str());
+    let _alone = match conditions.is_empty() {
+        true => None,
+        // Nothing is written for a delete that fails anyway.
+        false if !check(bucket, key, conditions)? => return Ok(()),
+        false => {
+            let alone = locks::between_processes(bucket, key.as_str());
+            let alone = alone.map_err(|e| bucket.failed(e))?;
+            check(bucket, key, conditions)?;
+            Some(alone)
+        }
+    };
+    remove(bucket, key.as_str())
+}
+
+/// Holds the conditions against the object as it is now; whether there is one.
+fn check(bucket: &Bucket, key: &Key, conditions: &DeleteConditions) -> Result<bool, Error> {
+    let found = object::find_kept(bucket, key)?;
+    let current = found.as_ref().map(|f| (&f.etag, f.stamp.size, f.stamp.modified()));
+    conditions.check(current).map_err(|e| e.key(key.as_str()))?;
+    Ok(found.is_some())
+}
+
+/// Removes the object, if there is one. The lock of the key is held.
+pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
     // First, so that it does not show where the file is gone.
     aside::remove(bucket, key)?;
     match key::place(key) {

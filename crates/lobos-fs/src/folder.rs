@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::meta::{Meta, Stamp};
-use crate::object::{self, Object};
+use crate::object::Found;
 use crate::sidecar::{self, Owner};
 use crate::{clock, error, key, warn};
 
@@ -28,10 +28,10 @@ pub(crate) fn is_marked(
 }
 
 /// The object `path/`, if the folder is there and marked.
-pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Object>, Error> {
+pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Found>, Error> {
     let Some(fd) = open(bucket, path)? else { return Ok(None) };
     let Some((meta, stamp, etag)) = mark(bucket, fd.as_fd(), path) else { return Ok(None) };
-    Ok(Some(object::of_folder(meta, &stamp, etag, &format!("{path}/"))))
+    Ok(Some(Found { file: None, stamp, meta, etag, aside: false }))
 }
 
 /// The folder that is the object `path/`, opened, and what is kept of it.

@@ -4,11 +4,13 @@
 //! a path is kept in `.lobos/` (`aside.rs`). What S3 knows of an object beyond its bytes is one
 //! extended attribute (`meta.rs`). An upload has no name until it is whole (`publish.rs`).
 
+mod append;
 mod aside;
 mod bucket;
 mod bytes;
 mod clock;
 mod configuration;
+mod copy;
 mod delete;
 mod empty;
 mod error;
@@ -22,6 +24,7 @@ mod multipart;
 mod object;
 mod options;
 mod publish;
+mod rename;
 mod roots;
 mod scratch;
 mod seen;

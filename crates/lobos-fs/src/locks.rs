@@ -31,10 +31,24 @@ impl Locks {
 
     /// Held while a key is looked at and changed. The work is a few system calls.
     pub(crate) fn lock(&self, bucket: &Bucket, key: &str) -> MutexGuard<'_, ()> {
-        let hash = key::hash(key.as_bytes()) ^ key::hash(bucket.name().as_str().as_bytes());
-        let stripe = usize::try_from((hash ^ (hash >> 32)) % STRIPES as u64).unwrap_or(0);
+        self.stripe(stripe(bucket, key))
+    }
+
+    /// Those of two keys, in the same order whoever asks: nobody waits for one who waits for him.
+    pub(crate) fn lock_both(
+        &self,
+        bucket: &Bucket,
+        keys: [&str; 2],
+    ) -> (MutexGuard<'_, ()>, Option<MutexGuard<'_, ()>>) {
+        let mut stripes = keys.map(|key| stripe(bucket, key));
+        stripes.sort_unstable();
+        let [first, second] = stripes;
+        (self.stripe(first), (first != second).then(|| self.stripe(second)))
+    }
+
+    fn stripe(&self, number: usize) -> MutexGuard<'_, ()> {
         // Nothing is behind the lock that a panic could have left half done.
-        self.keys[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys[number].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Held while a folder gets its mark, or is seen to have none and removed: an empty folder is
@@ -44,10 +58,35 @@ impl Locks {
     }
 }
 
+fn stripe(bucket: &Bucket, key: &str) -> usize {
+    let hash = key::hash(key.as_bytes()) ^ key::hash(bucket.name().as_str().as_bytes());
+    usize::try_from((hash ^ (hash >> 32)) % STRIPES as u64).unwrap_or(0)
+}
+
 /// Held by a write with If-Match besides the lock of the process, so that it cannot be lost
 /// against one of another process. Writes without a condition do not take it.
 pub(crate) fn between_processes(bucket: &Bucket, key: &str) -> Result<OwnedFd, Errno> {
-    let number = key::hash(key.as_bytes()) % FILES;
+    lock_file(bucket, file_number(key))
+}
+
+/// Those of two keys, in the same order whoever asks.
+pub(crate) fn both_between_processes(
+    bucket: &Bucket,
+    keys: [&str; 2],
+) -> Result<(OwnedFd, Option<OwnedFd>), Errno> {
+    let mut numbers = keys.map(file_number);
+    numbers.sort_unstable();
+    let [first, second] = numbers;
+    let held = lock_file(bucket, first)?;
+    let other = (first != second).then(|| lock_file(bucket, second)).transpose()?;
+    Ok((held, other))
+}
+
+fn file_number(key: &str) -> u64 {
+    key::hash(key.as_bytes()) % FILES
+}
+
+fn lock_file(bucket: &Bucket, number: u64) -> Result<OwnedFd, Errno> {
     bucket.make_ours(FOLDER)?;
     let file = bucket.open_ours(&format!("{FOLDER}/{number:02}"), OFlags::RDWR | OFlags::CREATE)?;
     exclusively(&file)?;

@@ -26,6 +26,34 @@ pub(crate) struct Object {
     pub(crate) upload: Option<String>,
 }
 
+/// An object as it is kept.
+pub(crate) struct Found {
+    /// Open for reading; `None` for the folder that a key `a/` without bytes is.
+    pub(crate) file: Option<File>,
+    pub(crate) stamp: Stamp,
+    pub(crate) meta: Meta,
+    pub(crate) etag: ETag,
+    /// Its place is aside.
+    pub(crate) aside: bool,
+}
+
+impl Found {
+    /// What HEAD says of it.
+    pub(crate) fn info(&self, key: &Key) -> ObjectInfo {
+        info(self.meta.clone(), &self.stamp, self.etag, key.as_str())
+    }
+
+    fn into_object(mut self, key: &Key) -> Object {
+        let upload = self.meta.upload.take().filter(|_| self.meta.stamp == Some(self.stamp));
+        let info = info(self.meta, &self.stamp, self.etag, key.as_str());
+        let source: Box<dyn Source> = match self.file {
+            Some(file) => Box::new(FileSource(file)),
+            None => Box::new(Empty),
+        };
+        Object { info, source, upload }
+    }
+}
+
 struct FileSource(File);
 
 impl Source for FileSource {
@@ -52,6 +80,11 @@ const TRIES: usize = 64;
 
 /// Opens the object with this key; `None` if there is none.
 pub(crate) fn find(bucket: &Bucket, key: &Key) -> Result<Option<Object>, Error> {
+    Ok(find_kept(bucket, key)?.map(|found| found.into_object(key)))
+}
+
+/// As [`find`], with all that is kept of it.
+pub(crate) fn find_kept(bucket: &Bucket, key: &Key) -> Result<Option<Found>, Error> {
     for _ in 0..TRIES {
         if let Ok(found) = try_find(bucket, key.as_str())? {
             return Ok(found);
@@ -60,24 +93,29 @@ pub(crate) fn find(bucket: &Bucket, key: &Key) -> Result<Option<Object>, Error> 
     Err(Error::new(Code::SlowDown).cause("the object is replaced all the time"))
 }
 
-fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Object>, Gone>, Error> {
+fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Found>, Gone>, Error> {
     if let Place::Folder(path) = key::place(key)
-        && let Some(object) = folder::object(bucket, path)?
+        && let Some(found) = folder::object(bucket, path)?
     {
-        return Ok(Ok(Some(object)));
+        return Ok(Ok(Some(found)));
     }
-    match open(bucket, key)? {
-        Some((file, stamp)) => Ok(with_info(bucket, file, &stamp, key).map(Some)),
+    match open_anywhere(bucket, key)? {
+        Some((file, stamp, aside)) => Ok(with_meta(bucket, file, stamp, key, aside).map(Some)),
         None => Ok(Ok(None)),
     }
 }
 
 /// Opens the file that is the object with this key, in the tree or aside.
 pub(crate) fn open(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp)>, Error> {
+    Ok(open_anywhere(bucket, key)?.map(|(file, stamp, _)| (file, stamp)))
+}
+
+/// As [`open`], and whether it is aside.
+fn open_anywhere(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp, bool)>, Error> {
     if let Place::File(path) = key::place(key)
-        && let Some(found) = open_file(bucket, path)?
+        && let Some((file, stamp)) = open_file(bucket, path)?
     {
-        return Ok(Some(found));
+        return Ok(Some((file, stamp, false)));
     }
     // In our own folder nobody puts links or FIFOs.
     let path = aside::path(key);
@@ -86,7 +124,7 @@ pub(crate) fn open(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp)>, 
         Err(e) if error::is_missing(e) => return Ok(None),
         Err(e) => return Err(error::read(e)),
     };
-    Ok(stamp_of_file(file.as_fd())?.map(|stamp| (File::from(file), stamp)))
+    Ok(stamp_of_file(file.as_fd())?.map(|stamp| (File::from(file), stamp, true)))
 }
 
 /// Opens what `path` names if it is a regular file.
@@ -133,14 +171,17 @@ pub(crate) fn is_regular(mode: rustix::fs::RawMode) -> bool {
     FileType::from_raw_mode(mode) == FileType::RegularFile
 }
 
-fn with_info(bucket: &Bucket, file: File, stamp: &Stamp, key: &str) -> Result<Object, Gone> {
+fn with_meta(
+    bucket: &Bucket,
+    file: File,
+    stamp: Stamp,
+    key: &str,
+    aside: bool,
+) -> Result<Found, Gone> {
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
     let meta = sidecar::read(bucket, file.as_fd(), owner)?.filter(|m| is_of(m, key));
-    let etag = etag(bucket, meta.as_ref(), stamp);
-    let mut meta = meta.unwrap_or_default();
-    let upload = meta.upload.take().filter(|_| meta.stamp.as_ref() == Some(stamp));
-    let info = info(meta, stamp, etag, key);
-    Ok(Object { info, source: Box::new(FileSource(file)), upload })
+    let etag = etag(bucket, meta.as_ref(), &stamp);
+    Ok(Found { file: Some(file), stamp, meta: meta.unwrap_or_default(), etag, aside })
 }
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.
@@ -163,11 +204,6 @@ fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
     };
     let (size, modified) = (stamp.size, stamp.modified());
     ObjectInfo { size, modified, etag, content_type, metadata: said, checksums, parts, tags }
-}
-
-/// The object that a marked folder is.
-pub(crate) fn of_folder(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> Object {
-    Object { info: info(meta, stamp, etag, key), source: Box::new(Empty), upload: None }
 }
 
 /// The tag of the regular file `name` in `folder`, as HeadObject would give it. `stat` needs the

@@ -25,6 +25,13 @@ pub(crate) struct Sealed {
     pub(crate) stamp: Stamp,
 }
 
+impl Sealed {
+    /// An object that gets another name. `meta` is kept if its bytes must be copied for that.
+    pub(crate) fn of_object(temp: Temp, meta: Meta, stamp: Stamp) -> Self {
+        Self { temp, meta, stamp }
+    }
+}
+
 /// Where an upload goes.
 struct Target {
     folder: String,
@@ -59,21 +66,26 @@ pub(crate) struct Turn<'b> {
     _processes: Option<OwnedFd>,
 }
 
-/// Waits for the turn to change a key, and then holds the conditions against what is there.
+/// Under which terms an object becomes visible.
+pub(crate) struct Terms<'t> {
+    /// Nothing may have the key.
+    pub(crate) absent: bool,
+    /// No other process may change the key meanwhile.
+    pub(crate) alone: bool,
+    /// Called while nobody else changes the key.
+    pub(crate) check: &'t dyn Fn() -> Result<(), Error>,
+}
+
+/// Waits for the turn to change a key, and then holds the terms against what is there.
 pub(crate) fn turn<'b>(
     bucket: &'b Bucket,
     key: &Key,
-    conditions: &WriteConditions,
+    terms: &Terms<'_>,
 ) -> Result<Turn<'b>, Error> {
     let _threads = bucket.shared().locks.lock(bucket, key.as_str());
-    let _processes = match conditions.matches {
-        Some(_) => {
-            let alone = locks::between_processes(bucket, key.as_str());
-            Some(alone.map_err(|e| bucket.failed(e))?)
-        }
-        None => None,
-    };
-    check(bucket, key, conditions)?;
+    let alone = terms.alone.then(|| locks::between_processes(bucket, key.as_str()));
+    let _processes = alone.transpose().map_err(|e| bucket.failed(e))?;
+    (terms.check)()?;
     Ok(Turn { _threads, _processes })
 }
 
@@ -82,7 +94,7 @@ pub(crate) fn check(bucket: &Bucket, key: &Key, conditions: &WriteConditions) ->
     if conditions.is_empty() {
         return Ok(());
     }
-    let current = object::find(bucket, key)?.map(|object| object.info.etag);
+    let current = object::find_kept(bucket, key)?.map(|found| found.etag);
     conditions.check(current.as_ref()).map_err(|e| e.key(key.as_str()))
 }
 

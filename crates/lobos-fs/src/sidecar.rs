@@ -138,6 +138,39 @@ impl Old {
     }
 }
 
+/// The metadata in `.lobos/meta` of an object that gets another key.
+pub(crate) struct Moved(Option<(Meta, u64)>);
+
+impl Moved {
+    /// Keeps it also for the new key, before the object has that. Where both keys end with the
+    /// same segment there is only one place for the two; it follows in [`Moved::finish`], and for
+    /// that instant the object is served with what its name and its bytes tell.
+    pub(crate) fn begin(bucket: &Bucket, owner: Owner<'_>, key: &str) -> Result<Self, Errno> {
+        let new = Owner { name: key::split(key).1, ..owner };
+        let Some(meta) = read_beside(bucket, owner) else { return Ok(Self(None)) };
+        let meta = Meta { key: Some(key.into()), ..meta };
+        if new.name != owner.name {
+            keep_beside(bucket, new, &meta)?;
+        }
+        Ok(Self(Some((meta, owner.inode))))
+    }
+
+    /// The object has its new key: nothing is kept for the old one, which ended with `old`.
+    pub(crate) fn finish(self, bucket: &Bucket, old: &str, key: &str) -> Result<(), Errno> {
+        let Some((meta, inode)) = self.0 else { return Ok(()) };
+        let (old, new) = (Owner { inode, name: old }, Owner { inode, name: key::split(key).1 });
+        if old.name != new.name {
+            return forget(bucket, old);
+        }
+        keep_beside(bucket, new, &meta)
+    }
+}
+
+fn keep_beside(bucket: &Bucket, owner: Owner<'_>, meta: &Meta) -> Result<(), Errno> {
+    let bytes = meta.pack().map_err(|_| Errno::TOOBIG)?;
+    write_beside(bucket, owner, &bytes)
+}
+
 /// The attribute, read by `call` into a buffer.
 fn attribute(
     bucket: &Bucket,

@@ -1,11 +1,12 @@
 //! The store: one arm per operation.
 
 use lobos_proto::op::{
-    Acl, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject, UploadPart,
-    UploadPartCopy,
+    Acl, DeleteKey, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
+    UploadPart, UploadPartCopy,
 };
 use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
 
+use crate::append::Append;
 use crate::bucket::{Bucket, Shared};
 use crate::list::Lister;
 use crate::locks::Locks;
@@ -16,13 +17,14 @@ use crate::roots::{Roots, Sure};
 use crate::scratch::Scratches;
 use crate::seen::Seen;
 use crate::upload::Upload;
-use crate::{configuration, delete, tagging};
+use crate::{configuration, copy, delete, rename, tagging};
 
 /// Buckets that are directories, objects that are plain files.
 pub struct FsStore {
     roots: Roots,
     lister: Lister,
     sweeps: multipart::Sweeps,
+    renamed: rename::Done,
     durable: bool,
 }
 
@@ -46,7 +48,8 @@ impl FsStore {
         let shared = Shared { options, quirks, locks, seen, scratches };
         let durable = options.durability == Durability::Disk;
         let (lister, sweeps) = (Lister::default(), multipart::Sweeps::default());
-        Ok(Self { roots: Roots::open(layout, shared)?, lister, sweeps, durable })
+        let (roots, renamed) = (Roots::open(layout, shared)?, rename::Done::default());
+        Ok(Self { roots, lister, sweeps, renamed, durable })
     }
 
     /// The object, and the bucket that it is in. A bucket whose folder was replaced a moment ago
@@ -71,13 +74,18 @@ impl FsStore {
 
     fn put(&self, put: Box<PutObject>) -> Result<Outcome, Error> {
         let bucket = self.roots.bucket(&put.bucket, Sure::Now)?;
-        Ok(Outcome::Receive(Box::new(Upload::begin(bucket, put)?)))
+        Ok(Outcome::Receive(match put.append {
+            None => Box::new(Upload::begin(bucket, put)?),
+            Some(offset) => Box::new(Append::begin(bucket, put, offset)?),
+        }))
     }
 
     fn delete_objects(&self, request: DeleteObjects) -> Result<Response, Error> {
         let bucket = self.roots.bucket(&request.bucket, Sure::Now)?;
-        let delete = |key: Result<Key, Error>| delete::delete(&bucket, &key?);
-        let one = |k: lobos_proto::op::DeleteKey| Deleted { name: k.name, result: delete(k.key) };
+        let one = |DeleteKey { name, version, key, conditions }| {
+            let result = key.and_then(|key: Key| delete::delete(&bucket, &key, &conditions));
+            Deleted { name, version, result }
+        };
         let results = request.keys.into_iter().map(one).collect();
         Ok(Response::DeleteObjects(Deletions { results, quiet: request.quiet }))
     }
@@ -155,7 +163,8 @@ impl Store for FsStore {
                 Response::HeadObject(Box::new(head.respond(object.info)?))
             }
             Request::DeleteObject(request) => {
-                delete::delete(&self.now(&request.bucket)?, &request.key)?;
+                let bucket = self.now(&request.bucket)?;
+                delete::delete(&bucket, &request.key, &request.conditions)?;
                 Response::DeleteObject
             }
             Request::DeleteObjects(request) => self.delete_objects(request)?,
@@ -194,15 +203,20 @@ impl Store for FsStore {
                 let info = self.find(&request.bucket, &request.key)?.info;
                 Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
             }
+            Request::CopyObject(request) => {
+                let (from, to) = (self.now(&request.source.bucket)?, self.now(&request.bucket)?);
+                Response::CopyObject(copy::copy(&from, &to, &request)?)
+            }
+            Request::RenameObject(request) => {
+                rename::rename(&self.now(&request.bucket)?, &request, &self.renamed)?;
+                Response::RenameObject
+            }
             Request::CreateMultipartUpload(_)
             | Request::UploadPartCopy(_)
             | Request::CompleteMultipartUpload(_)
             | Request::AbortMultipartUpload(_)
             | Request::ListParts(_)
             | Request::ListMultipartUploads(_) => self.multipart(request)?,
-            Request::CopyObject(_) | Request::RenameObject(_) => {
-                return Err(Error::new(Code::NotImplemented));
-            }
         };
         Ok(Outcome::Done(response))
     }
@@ -236,8 +250,9 @@ impl Store for FsStore {
             | Request::UploadPart(_)
             | Request::GetBucketConfiguration(_)
             | Request::GetAcl(_)
-            | Request::PutAcl(_)
-            | Request::PutObject(_) => false,
+            | Request::PutAcl(_) => false,
+            // What is appended to may have to be copied.
+            Request::PutObject(put) => put.append.is_some_and(|offset| offset > 0),
         }
     }
 }

@@ -118,9 +118,19 @@ impl Temp {
 
     /// The file `name` in `folder`, which stays there until it gets its name.
     pub(crate) fn kept(bucket: &Bucket, file: OwnedFd, folder: OwnedFd, name: String) -> Self {
-        let kept = Some(Kept { elsewhere: bucket.shared().quirks.no_scratch });
-        let name = Name { folder: Holder::Beside(folder), name, kept };
-        Self { file: File::from(file), name: Some(name), landed: false }
+        let elsewhere = bucket.shared().quirks.no_scratch;
+        Self::named_already(File::from(file), folder, name, Kept { elsewhere })
+    }
+
+    /// The object `name` in `folder`, opened as `file`: what lands then is the object itself, and
+    /// it loses its old name in the same step.
+    pub(crate) fn of_object(file: File, folder: OwnedFd, name: &str) -> Self {
+        Self::named_already(file, folder, name.to_owned(), Kept { elsewhere: false })
+    }
+
+    fn named_already(file: File, folder: OwnedFd, name: String, kept: Kept) -> Self {
+        let name = Name { folder: Holder::Beside(folder), name, kept: Some(kept) };
+        Self { file, name: Some(name), landed: false }
     }
 
     /// The file.
@@ -174,7 +184,13 @@ impl Temp {
                         renameat(&old.folder, &old.name, folder, name)?;
                         self.name = None;
                     }
-                    done => done?,
+                    done => {
+                        done?;
+                        // Any other name goes when this is dropped.
+                        if old.kept.is_some() {
+                            unlinkat(&old.folder, &old.name, AtFlags::empty())?;
+                        }
+                    }
                 }
             }
             Err(e) => return Err(e),

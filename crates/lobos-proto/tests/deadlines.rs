@@ -6,6 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobos_proto::digest::{Algorithm, digest};
 use lobos_proto::{Config, Connection, Step};
 use support::config;
 use support::driver::{Driver, Event, Wait};
@@ -134,7 +135,8 @@ fn slow_sink() {
 fn stalled_document() {
     // The same holds for a document.
     let mut driver = patient(|_| {});
-    let head = "POST /photos?delete HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n";
+    let head = "POST /photos?delete HTTP/1.1\r\nHost: localhost\r\n\
+                Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==\r\nContent-Length: 9\r\n\r\n";
     assert_eq!(send(&mut driver, head), Wait::Read);
     assert_eq!(wait(&mut driver, STALL - 1), Wait::Read);
     assert_eq!(send(&mut driver, "<"), Wait::Read);
@@ -305,14 +307,18 @@ fn headers_limit() {
     limit(config, &head(5), &head(6), "RequestHeaderSectionTooLarge", false);
 }
 
+fn delete(document: &str) -> String {
+    let md5 = digest(Algorithm::Md5, document.as_bytes()).to_base64();
+    let head = "POST /photos?delete HTTP/1.1\r\nHost: localhost\r\nContent-MD5:";
+    format!("{head} {md5}\r\nContent-Length: {}\r\n\r\n{document}", document.len())
+}
+
 #[test]
 fn document_limit() {
     // A document may be so long; a far longer one is refused by its length alone.
     let document = |length: usize| {
         let start = "<Delete><Object><Key>a</Key></Object></Delete>";
-        let body = format!("{start:length$}");
-        let head = "POST /photos?delete HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
-        format!("{head} {length}\r\n\r\n{body}")
+        delete(&format!("{start:length$}"))
     };
     let config = || config(|config| config.limits.document = 60);
     limit(config(), &document(60), &document(61), "EntityTooLarge", false);
@@ -356,9 +362,7 @@ fn delete_keys_limit() {
     // One DeleteObjects has so many keys at most.
     let request = |count: usize| {
         let keys = "<Object><Key>a</Key></Object>".repeat(count);
-        let body = format!("<Delete>{keys}</Delete>");
-        let head = "POST /photos?delete HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
-        format!("{head} {}\r\n\r\n{body}", body.len())
+        delete(&format!("<Delete>{keys}</Delete>"))
     };
     let config = config(|config| config.limits.delete_keys = 3);
     limit(config, &request(3), &request(4), "MalformedXML", true);

@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use lobos_proto::Config;
+use lobos_proto::digest::{Algorithm, digest};
 use support::config;
 use support::driver::{Driver, Event, Wait};
 use support::memory::Memory;
@@ -268,6 +269,8 @@ fn upload_headers() {
         ("x-amz-object-lock-mode: COMPLIANCE", 400, "InvalidArgument"),
         ("x-amz-object-lock-legal-hold: ON", 400, "InvalidRequest"),
         ("x-amz-expected-bucket-owner: somebody", 403, "AccessDenied"),
+        ("x-amz-copy-source: /photos", 400, "InvalidArgument"),
+        ("x-amz-write-offset-bytes: +", 400, "InvalidArgument"),
     ];
     for (lines, status, code) in rows {
         let text: &'static str = format!("{PUT}{lines}||hello").leak();
@@ -391,15 +394,18 @@ fn documents() {
         &deep,
     ];
     for document in rows {
-        let length = bytes(document).len();
-        let head = "POST /photos?delete HTTP/1.1|@Content-Length:";
+        let document_bytes = bytes(document);
+        let length = document_bytes.len();
+        let md5 = digest(Algorithm::Md5, &document_bytes).to_base64();
+        let head = format!("POST /photos?delete HTTP/1.1|@Content-MD5: {md5}|Content-Length:");
         let text: &'static str = format!("{head} {length}||{document}").leak();
         check(&[(text, 400, "MalformedXML", Stays)]);
     }
     check(&[
         ("PUT /fresh HTTP/1.1|@Content-Length: 12||<CreateBucke", 400, "MalformedXML", Stays),
         (
-            "POST /photos?delete HTTP/1.1|@Transfer-Encoding: chunked||5|<Delete|0||",
+            "POST /photos?delete HTTP/1.1|@Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==|\
+             Transfer-Encoding: chunked||5|<Delete|0||",
             400,
             "InvalidRequest",
             Ends,

@@ -35,9 +35,11 @@ const REQUESTS: &[&str] = &[
     "PUT /fresh HTTP/1.1|@Content-Length: 28||<CreateBucketConfiguration/>",
     "DELETE /bench HTTP/1.1|@|",
     "DELETE /photos/a.txt HTTP/1.1|@|",
-    "POST /photos?delete HTTP/1.1|@Content-Length: 50||\
+    "POST /photos?delete HTTP/1.1|@Content-MD5: GLVjMfi9jy48uG0WRfDaYQ==|\
+     Content-Length: 50||\
      <Delete><Object><Key>empty</Key></Object></Delete>",
-    "POST /photos?delete HTTP/1.1|@Transfer-Encoding: chunked||\
+    "POST /photos?delete HTTP/1.1|@Content-MD5: GLVjMfi9jy48uG0WRfDaYQ==|\
+     Transfer-Encoding: chunked||\
      32|<Delete><Object><Key>empty</Key></Object></Delete>|0||",
     "PUT /bench/a HTTP/1.1|@Content-Length: 5||hello",
     "PUT /bench/a HTTP/1.1|@Content-Length: 5|Content-MD5: XUFAKrxLKna5cZ2REBfFkg==||hello",
@@ -79,7 +81,8 @@ const REQUESTS: &[&str] = &[
 const EXPECTING: &[&str] = &[
     "PUT /bench/a HTTP/1.1|@Expect: 100-continue|Content-Length: 5||hello",
     "PUT /nowhere/a HTTP/1.1|@Expect: 100-continue|Content-Length: 5||hello",
-    "POST /photos?delete HTTP/1.1|@Expect: 100-continue|Content-Length: 50||\
+    "POST /photos?delete HTTP/1.1|@Content-MD5: GLVjMfi9jy48uG0WRfDaYQ==|\
+     Expect: 100-continue|Content-Length: 50||\
      <Delete><Object><Key>empty</Key></Object></Delete>",
 ];
 

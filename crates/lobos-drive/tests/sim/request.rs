@@ -232,11 +232,21 @@ fn delete_many(id: u32, rng: &mut Rng) -> Plan {
         fate = Fate::Refused;
     }
     draft.expects = rng.chance(20);
-    let framing = Framing::any(xml.into_bytes(), rng);
+    let md5 = digest(Algorithm::Md5, xml.as_bytes()).to_base64();
+    let mut framing = Framing::any(xml.into_bytes(), rng);
+    if !framing.headers.iter().any(|(name, _)| is_digest(name)) {
+        framing.headers.push(("Content-MD5".into(), md5));
+    }
     if framing.fate != Fate::Fine {
         fate = framing.fate;
     }
     finish_body(draft, framing, id, Kind::DeleteMany { keys, quiet }, fate)
+}
+
+/// Whether a document with this header is taken for whole.
+fn is_digest(header: &str) -> bool {
+    let of_body = header.starts_with("x-amz-checksum-");
+    of_body || matches!(header, "Content-MD5" | "x-amz-trailer")
 }
 
 fn put(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
@@ -360,7 +370,8 @@ fn malformed(id: u32, rng: &mut Rng) -> Plan {
         11 => ("BREW /sim/a HTTP/1.1\r\nHost: localhost\r\n\r\n", Fate::Refused),
         12 => (wrong.as_str(), Fate::Refused),
         _ => (
-            "POST /sim/?delete HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n",
+            "POST /sim/?delete HTTP/1.1\r\nHost: localhost\r\nContent-MD5: \
+             1B2M2Y8AsgTpgAmY7PhCfg==\r\nContent-Length: 5000\r\n\r\n",
             Fate::Broken,
         ),
     };

@@ -164,7 +164,7 @@ impl State {
         let mut results = Vec::new();
         for entry in request.keys {
             let result = entry.key.map(|key| self.delete(key.as_str()));
-            results.push(Deleted { name: entry.name, result });
+            results.push(Deleted { name: entry.name, version: entry.version, result });
         }
         Response::DeleteObjects(Deletions { results, quiet: request.quiet })
     }

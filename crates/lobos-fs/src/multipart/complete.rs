@@ -10,6 +10,7 @@ use super::join::{self, Failed};
 use super::{Folder, Opened, UploadId, checksum, no_such_upload};
 use crate::bucket::Bucket;
 use crate::meta::Meta;
+use crate::publish::Terms;
 use crate::{error, object, publish, warn};
 
 /// How often parts may be replaced while they are joined.
@@ -106,10 +107,13 @@ fn publish(
     let (etag, checksums) = (meta.etag, meta.checksums.clone());
     let sealed = publish::seal(bucket, key, temp, meta).map_err(Failed::By)?;
     let (size, conditions) = (sealed.stamp.size, &request.conditions);
+    let check = || publish::check(bucket, key, conditions);
+    let (absent, alone) = (conditions.absent, conditions.matches.is_some());
+    let terms = Terms { absent, alone, check: &check };
     let land = || {
-        let _turn = publish::turn(bucket, key, conditions)
+        let _turn = publish::turn(bucket, key, &terms)
             .inspect_err(|_| publish::forget(bucket, key, &sealed))?;
-        publish::publish(bucket, key, conditions.absent, sealed)
+        publish::publish(bucket, key, absent, sealed)
     };
     let stamp = land().map_err(Failed::By)?;
     let etag = etag.filter(|_| bucket.has_md5()).unwrap_or_else(|| stamp.etag());

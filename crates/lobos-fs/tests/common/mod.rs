@@ -9,13 +9,13 @@ use std::process::Command;
 use lobos_digest::{Algorithm, Digest, digest};
 use lobos_fs::{FsStore, Layout, Options, Quirks};
 use lobos_proto::op::{
-    DeleteObject, GetObject, HeadObject, ListObjects, ListingVersion, ObjectResponse, Overrides,
-    Page, Part, PutObject,
+    CopiedObject, CopyObject, DeleteObject, GetObject, HeadObject, ListObjects, ListingVersion,
+    ObjectResponse, Overrides, Page, Part, PutObject, RenameObject,
 };
 use lobos_proto::s3::condition::{DeleteConditions, ReadConditions, Tags, WriteConditions};
 use lobos_proto::{
-    BucketName, Code, Error, Expected, Key, Metadata, Outcome, Request, Response, Sink, Store,
-    Stored, TagSet,
+    BucketName, Code, CopySource, Error, Expected, Key, Metadata, Outcome, Request, Response, Sink,
+    Store, Stored, TagSet,
 };
 use tempfile::TempDir;
 
@@ -223,6 +223,61 @@ pub(crate) fn delete(store: &FsStore, key: &str) -> Result<(), Error> {
         conditions: DeleteConditions::default(),
     };
     store.call(Request::DeleteObject(request)).map(drop)
+}
+
+pub(crate) fn copy_request(from: &str, to: &str) -> CopyObject {
+    CopyObject {
+        bucket: bucket(),
+        key: Key::new(to).unwrap(),
+        source: CopySource {
+            bucket: bucket(),
+            key: Key::new(from).unwrap(),
+            conditions: ReadConditions::default(),
+        },
+        max: 5 << 30,
+        metadata: None,
+        redirect: None,
+        tags: None,
+        conditions: WriteConditions::default(),
+        checksum: None,
+    }
+}
+
+pub(crate) fn copy(store: &FsStore, request: CopyObject) -> Result<CopiedObject, Error> {
+    match store.call(Request::CopyObject(Box::new(request)))? {
+        Outcome::Done(Response::CopyObject(copied)) => Ok(copied),
+        _ => panic!("not an answer to a copy"),
+    }
+}
+
+pub(crate) fn rename_request(from: &str, to: &str) -> RenameObject {
+    RenameObject {
+        bucket: bucket(),
+        key: Key::new(to).unwrap(),
+        source: Key::new(from).unwrap(),
+        or_source: None,
+        source_conditions: ReadConditions::default(),
+        conditions: ReadConditions::default(),
+        token: None,
+    }
+}
+
+pub(crate) fn rename(store: &FsStore, request: RenameObject) -> Result<(), Error> {
+    match store.call(Request::RenameObject(Box::new(request)))? {
+        Outcome::Done(Response::RenameObject) => Ok(()),
+        _ => panic!("not an answer to a rename"),
+    }
+}
+
+pub(crate) fn append(
+    store: &FsStore,
+    key: &str,
+    offset: u64,
+    body: &[u8],
+) -> Result<Stored, Error> {
+    let mut put = put_request(key);
+    put.append = Some(offset);
+    send(store, put, body)
 }
 
 pub(crate) fn page(store: &FsStore) -> Page {

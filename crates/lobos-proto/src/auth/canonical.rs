@@ -11,17 +11,22 @@ use super::Asked;
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const ENCODED_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
-/// The canonical request. `signed` is SignedHeaders as it was sent, `payload` the hash of the body
+/// The path of a canonical request, encoded once however it was sent.
+pub(super) fn path(asked: &Asked<'_>) -> String {
+    let path: Vec<u8> = percent_decode_str(asked.path).collect();
+    percent_encode(&path, ENCODED_PATH).to_string()
+}
+
+/// The canonical request for that path. `signed` is SignedHeaders as it was sent, `payload` the hash of the body
 /// or one of the words in its place.
-pub(super) fn request(asked: &Asked<'_>, signed: &str, payload: &str) -> Vec<u8> {
+pub(super) fn request(asked: &Asked<'_>, path: &str, signed: &str, payload: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let line = |out: &mut Vec<u8>, text: &[u8]| {
         out.extend_from_slice(text);
         out.push(b'\n');
     };
     line(&mut out, asked.head.method.as_bytes());
-    let path: Vec<u8> = percent_decode_str(asked.path).collect();
-    line(&mut out, percent_encode(&path, ENCODED_PATH).to_string().as_bytes());
+    line(&mut out, path.as_bytes());
     line(&mut out, query(asked).as_bytes());
     for name in signed.split(';') {
         out.extend_from_slice(name.as_bytes());

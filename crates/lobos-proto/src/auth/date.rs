@@ -39,12 +39,15 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_unix(i64::try_from(secs).ok()?, 0))
 }
 
-/// Reads the times that Date and x-amz-date may have: that, and those of HTTP. Old tools end the
-/// latter with a zone in digits.
+/// Reads the times that Date and x-amz-date may have: that, and those of HTTP. Old tools write
+/// the zone of the latter in another way (rclone: UTC, boto: +0000).
 pub(super) fn any(text: &str) -> Option<Timestamp> {
-    let http = |text: &str| match text.strip_suffix("+0000").or(text.strip_suffix("-0000")) {
-        Some(start) => Timestamp::from_http(&format!("{start}GMT")),
-        None => Timestamp::from_http(text),
+    let http = |text: &str| {
+        let start = ["UTC", "+0000", "-0000"].iter().find_map(|zone| text.strip_suffix(zone));
+        match start {
+            Some(start) => Timestamp::from_http(&format!("{start}GMT")),
+            None => Timestamp::from_http(text),
+        }
     };
     parse(text).or_else(|| http(text))
 }

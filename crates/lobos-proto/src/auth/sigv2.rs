@@ -106,16 +106,20 @@ fn verify(
     secret: &str,
     signature: &str,
 ) -> Result<Verified, Error> {
-    let text = string_to_sign(asked, when);
-    if keys::verify_v2(secret, &text, signature) {
+    // S3 and boto3 sign `/bucket` with a slash behind it, rclone without.
+    let rest = asked.path.strip_prefix('/').unwrap_or_default();
+    let bare = asked.bucket.is_none() && !rest.is_empty() && !rest.contains('/');
+    let text = string_to_sign(asked, when, bare);
+    let right = |text: &[u8]| keys::verify_v2(secret, text, signature);
+    if right(&text) || (bare && right(&string_to_sign(asked, when, false))) {
         Ok(Verified { chain: None })
     } else {
         Err(mismatch(access_key, &text, signature))
     }
 }
 
-/// `when` is the Date, or Expires.
-pub(super) fn string_to_sign(asked: &Asked<'_>, when: &str) -> Vec<u8> {
+/// `when` is the Date, or Expires; `slash` adds one to the path.
+fn string_to_sign(asked: &Asked<'_>, when: &str, slash: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let header = |name| asked.head.get(name).unwrap_or_default();
     for line in [asked.head.method, header("content-md5"), header("content-type"), when] {
@@ -128,6 +132,9 @@ pub(super) fn string_to_sign(asked: &Asked<'_>, when: &str) -> Vec<u8> {
         out.extend_from_slice(bucket.as_bytes());
     }
     out.extend_from_slice(asked.path.as_bytes());
+    if slash {
+        out.push(b'/');
+    }
     let mut pairs: Vec<_> =
         asked.query.iter().filter(|(name, _)| RESOURCE.contains(name)).collect();
     pairs.sort_unstable();

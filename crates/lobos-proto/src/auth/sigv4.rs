@@ -70,10 +70,16 @@ impl Claim<'_> {
         let Credential { date, region, service, .. } = self.credential;
         let key = SigningKey::new(&pair.secret_key, date, region, service);
         let scope = self.credential.scope();
-        let canonical = canonical::request(asked, self.signed, self.payload);
-        let hash = hex_sha256(&canonical);
-        let text = format!("{ALGORITHM}\n{}\n{scope}\n{hash}", self.time);
-        if !key.verify(text.as_bytes(), self.signature) {
+        let path = canonical::path(asked);
+        let canonical = canonical::request(asked, &path, self.signed, self.payload);
+        let text = |canonical: &[u8]| {
+            format!("{ALGORITHM}\n{}\n{scope}\n{}", self.time, hex_sha256(canonical))
+        };
+        let right = |canonical: &[u8]| key.verify(text(canonical).as_bytes(), self.signature);
+        // curl signs the path as it sends it, whatever of it should have been encoded.
+        let sent = || canonical::request(asked, asked.path, self.signed, self.payload);
+        if !right(&canonical) && (path == asked.path || !right(&sent())) {
+            let text = text(&canonical);
             let mismatch = mismatch(&pair.access_key, text.as_bytes(), self.signature);
             return Err(mismatch
                 .detail("CanonicalRequest", String::from_utf8_lossy(&canonical))

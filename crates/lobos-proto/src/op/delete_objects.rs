@@ -1,9 +1,10 @@
 //! DeleteObjects: removes up to 1,000 objects.
 
+use crate::http::body::Promise;
 use crate::http::encode::Answer;
-use crate::s3::condition::DeleteConditions;
+use crate::s3::condition::{DeleteConditions, Tags};
 use crate::s3::xml::{Element, Xml};
-use crate::{BucketName, Code, Error, Key, Limits};
+use crate::{BucketName, Code, Error, Key, Limits, Timestamp};
 
 /// Removes each of the keys on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct DeleteObjects {
 pub struct DeleteKey {
     /// The key as it was sent, for the answer.
     pub name: String,
+    /// The version as it was sent, for the answer.
+    pub version: Option<String>,
     /// The key, or why it cannot be one: that is its answer.
     pub key: Result<Key, Error>,
     /// What the object must be (`<ETag>`, `<Size>`, `<LastModifiedTime>`).
@@ -41,16 +44,33 @@ pub struct Deletions {
 pub struct Deleted {
     /// The key as it was sent.
     pub name: String,
+    /// The version as it was sent.
+    pub version: Option<String>,
     /// Removed, or never there; or why not.
     pub result: Result<(), Error>,
 }
 
 impl DeleteObjects {
+    /// Whether the document comes with a digest. S3 takes none without, and so do its copies: no
+    /// client leaves it out. What arrived changed must not remove what nobody named.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub(crate) fn check(promise: &Promise) -> Result<(), Error> {
+        let expected = &promise.expected;
+        if expected.md5.is_none() && expected.checksum.is_none() && promise.trailer.is_none() {
+            return Err(Error::new(Code::InvalidRequest).message(
+                "Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
+            ));
+        }
+        Ok(())
+    }
+
     /// Reads a Delete document.
     ///
     /// # Errors
-    /// `MalformedXML`: no document, another root, no key, too many keys. A key that cannot be one
-    /// is answered on its own.
+    /// `MalformedXML`: no document, another root, no key, too many keys, a size or time that is
+    /// none. A key that cannot be one is answered on its own.
     pub(crate) fn parse(
         bucket: BucketName,
         document: &[u8],
@@ -66,48 +86,56 @@ impl DeleteObjects {
         if count == 0 || count > limits.delete_keys {
             return Err(malformed());
         }
-        let keys = objects()
-            .map(|object| {
-                let name = object.child("Key").ok_or_else(malformed)?;
-                let key = check(object).and_then(|()| Key::new(name));
-                let conditions = DeleteConditions::default();
-                Ok(DeleteKey { name: name.to_owned(), key, conditions })
-            })
-            .collect::<Result<_, Error>>()?;
+        let keys = objects().map(|object| DeleteKey::parse(object).ok_or_else(malformed));
+        let keys = keys.collect::<Result<_, Error>>()?;
         let quiet = root.child("Quiet").is_some_and(|q| q.trim().eq_ignore_ascii_case("true"));
         Ok(Self { bucket, keys, quiet })
     }
 }
 
-/// What one object may ask for: the only version there is, and no conditions yet.
-fn check(object: &Element) -> Result<(), Error> {
-    if object.child("VersionId").is_some_and(|v| !v.is_empty() && v != "null") {
-        return Err(Error::new(Code::NoSuchVersion));
+impl DeleteKey {
+    /// `None` if the element is not what the schema says.
+    fn parse(object: &Element) -> Option<Self> {
+        let filled = |name| object.child(name).filter(|text| !text.is_empty());
+        let name = object.child("Key")?;
+        let version = filled("VersionId").map(str::to_owned);
+        let key = match version.as_deref() {
+            None | Some("null") => Key::new(name),
+            // The only version of an object is the one called `null`.
+            Some(_) => Err(Error::new(Code::NoSuchVersion)),
+        };
+        let size = match object.child("Size") {
+            None => None,
+            Some(text) => Some(text.trim().parse().ok()?),
+        };
+        let modified = match object.child("LastModifiedTime") {
+            None => None,
+            Some(text) => Some(Timestamp::from_text(text)?),
+        };
+        let conditions =
+            DeleteConditions { matches: filled("ETag").map(Tags::parse), size, modified };
+        Some(Self { name: name.to_owned(), version, key, conditions })
     }
-    if ["ETag", "Size", "LastModifiedTime"].iter().any(|name| object.child(name).is_some()) {
-        return Err(Error::new(Code::NotImplemented));
-    }
-    Ok(())
 }
 
 pub(crate) fn write(answer: Answer<'_>, deletions: &Deletions) {
     let mut xml = Xml::s3("DeleteResult");
-    for deleted in &deletions.results {
-        match &deleted.result {
-            Ok(()) if deletions.quiet => {}
-            Ok(()) => {
-                xml.open("Deleted");
-                xml.text("Key", &deleted.name);
-                xml.close("Deleted");
-            }
-            Err(error) => {
-                xml.open("Error");
-                xml.text("Key", &deleted.name);
-                xml.text("Code", error.code().as_str());
-                xml.text("Message", error.sentence());
-                xml.close("Error");
-            }
+    for Deleted { name, version, result } in &deletions.results {
+        let (element, error) = match result {
+            Ok(()) if deletions.quiet => continue,
+            Ok(()) => ("Deleted", None),
+            Err(error) => ("Error", Some(error)),
+        };
+        xml.open(element);
+        xml.text("Key", name);
+        if let Some(version) = version {
+            xml.text("VersionId", version);
         }
+        if let Some(error) = error {
+            xml.text("Code", error.code().as_str());
+            xml.text("Message", error.sentence());
+        }
+        xml.close(element);
     }
     xml.close("DeleteResult");
     answer.document(xml);
@@ -138,7 +166,44 @@ mod tests {
         let one = |inner| parse(&format!("<Delete><Object><Key>a</Key>{inner}</Object></Delete>"));
         let code = |inner| one(inner).unwrap().keys[0].key.clone().map_err(|e| e.code());
         assert_eq!(code("<VersionId>v</VersionId>"), Err(Code::NoSuchVersion));
-        assert_eq!(code("<ETag>x</ETag>"), Err(Code::NotImplemented));
+        assert_eq!(code("<VersionId/>"), Ok(Key::new("a").unwrap()));
+    }
+
+    #[test]
+    fn conditions() {
+        // What each object must be is read from its elements, in any order and either date format.
+        let read = parse(
+            "<Delete><Object><Size>5</Size><ETag>&quot;abc&quot;</ETag><Key>a</Key>\
+             <LastModifiedTime>Sun, 06 Nov 1994 08:49:37 GMT</LastModifiedTime></Object>\
+             <Object><Key>b</Key><LastModifiedTime>1994-11-06T08:49:37.000Z</LastModifiedTime>\
+             </Object><Object><Key>c</Key><ETag/></Object></Delete>",
+        );
+        let conditions: Vec<_> = read.unwrap().keys.into_iter().map(|k| k.conditions).collect();
+        let modified = Some(Timestamp::from_unix(784_111_777, 0));
+        let matches = Some(Tags::parse("abc"));
+        assert_eq!(conditions[0], DeleteConditions { matches, size: Some(5), modified });
+        assert_eq!(conditions[1], DeleteConditions { modified, ..DeleteConditions::default() });
+        assert!(conditions[2].is_empty());
+        for bad in ["<Size/>", "<Size>x</Size>", "<LastModifiedTime>x</LastModifiedTime>"] {
+            let document = format!("<Delete><Object><Key>a</Key>{bad}</Object></Delete>");
+            assert_eq!(parse(&document), Err(Code::MalformedXML), "{bad}");
+        }
+    }
+
+    #[test]
+    fn digests() {
+        // A document needs a digest of one kind or the other, in a header or in the trailer.
+        let digest = lobos_digest::digest(lobos_digest::Algorithm::Md5, b"");
+        let none = Promise::default;
+        assert_eq!(DeleteObjects::check(&none()).map_err(|e| e.code()), Err(Code::InvalidRequest));
+        let expected = |md5, checksum| crate::Expected { md5, checksum, sha256: None };
+        for promise in [
+            Promise { expected: expected(Some(digest), None), ..none() },
+            Promise { expected: expected(None, Some(digest)), ..none() },
+            Promise { trailer: Some(lobos_digest::Algorithm::Crc32), ..none() },
+        ] {
+            assert_eq!(DeleteObjects::check(&promise), Ok(()));
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Headers that a presigned URL carries in its query: the AWS SDKs for JavaScript and Go put there
-//! what the upload is to have, and whoever uses the URL sends none of it.
+//! Headers that a presigned URL carries in its query: the AWS SDKs for JavaScript and Go, and boto3
+//! in version 2, put there what the upload is to have, and whoever uses the URL sends none of it.
 
 use crate::http::target::Query;
 use crate::{Code, Error};
@@ -22,7 +22,8 @@ const NAMES: [&str; 8] = [
 /// # Errors
 /// `InvalidArgument` for a value that no header can have.
 pub(super) fn headers(query: &Query) -> Result<Vec<(&str, &str)>, Error> {
-    if !query.has("X-Amz-Signature") {
+    let version_2 = query.has("Signature") && query.has("AWSAccessKeyId");
+    if !version_2 && !query.has("X-Amz-Signature") {
         return Ok(Vec::new());
     }
     let counts = |name: &str| {
@@ -57,6 +58,8 @@ mod tests {
         assert_eq!(of(query), Ok(vec![]));
         let presigned = format!("{query}&X-Amz-Signature=0");
         assert_eq!(of(&presigned), Ok(vec!["X-Amz-Meta-A:b".into(), "x-amz-tagging:a=b".into()]));
+        let version_2 = "AWSAccessKeyId=a&Signature=b&x-amz-acl=private";
+        assert_eq!(of(version_2), Ok(vec!["x-amz-acl:private".into()]));
         for bad in ["x-amz-meta-a=b%0D%0Ac", "x-amz-meta-a%0A=b"] {
             assert_eq!(of(&format!("X-Amz-Signature=0&{bad}")), Err(Code::InvalidArgument));
         }

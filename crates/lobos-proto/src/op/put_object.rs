@@ -55,11 +55,26 @@ impl PutObject {
         let verify = [promise.expected.md5, promise.expected.sha256];
         let verify = verify.iter().flatten().map(Digest::algorithm).collect();
         let tags = head.filled("x-amz-tagging").map(TagSet::parse_header).transpose()?;
-        let tags = tags.unwrap_or_default();
-        let append = None;
+        let (tags, append) = (tags.unwrap_or_default(), append(head, size)?);
         let put = Self { bucket, key, metadata, tags, append, conditions, size, checksum, verify };
         Ok((put, promise))
     }
+}
+
+/// x-amz-write-offset-bytes. There must be something to append, as far as that is known.
+fn append(head: &Head<'_>, size: Option<u64>) -> Result<Option<u64>, Error> {
+    const OFFSET: &str = "x-amz-write-offset-bytes";
+    let Some(text) = head.filled(OFFSET) else { return Ok(None) };
+    let offset = text.parse().map_err(|_| {
+        Error::new(Code::InvalidArgument)
+            .message("The write offset is not a number.")
+            .argument(OFFSET, text)
+    })?;
+    if size == Some(0) {
+        return Err(Error::new(Code::InvalidRequest)
+            .message("Request body cannot be empty when 'write offset' is specified."));
+    }
+    Ok(Some(offset))
 }
 
 /// Whether the body is aws-chunked by x-amz-content-sha256.

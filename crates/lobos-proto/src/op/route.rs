@@ -254,7 +254,7 @@ impl Incoming<'_> {
     fn service(&self, operation: Option<&str>) -> Result<Route, Error> {
         match (self.head.method, operation) {
             ("GET", None) => {
-                let list = ListBuckets::parse(&self.query, self.region)?;
+                let list = ListBuckets::parse(self.query, self.region)?;
                 Ok(Route::Call(Request::ListBuckets(list)))
             }
             (_, Some(name)) => Err(not_implemented(name)),
@@ -267,7 +267,7 @@ impl Incoming<'_> {
     fn check_owner(&self, config: &Config) -> Result<(), Error> {
         let headers = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
         for expected in headers.iter().filter_map(|name| self.head.filled(name)) {
-            let named = access_key(self.head, &self.query);
+            let named = access_key(self.head, self.query);
             let account = expected.len() == 12 && expected.bytes().all(|b| b.is_ascii_digit());
             let unknown = account && config.credentials.is_empty();
             if !unknown && expected != named.as_deref().unwrap_or(OWNER) {
@@ -312,9 +312,12 @@ impl Incoming<'_> {
             ("HEAD", None) => call(Request::HeadBucket(HeadBucket { bucket })),
             ("PUT", None) => self.document(CreateBucket::parse(bucket, self.head)?),
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
-            ("POST", Some("delete")) => self.document(Document::new(move |document, limits| {
-                Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
-            })),
+            ("POST", Some("delete")) => {
+                DeleteObjects::check(&promise(self.head)?)?;
+                self.document(Document::new(move |document, limits| {
+                    Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
+                }))
+            }
             (method, Some(name)) => match Configuration::of(name, query) {
                 Some(kind) => self.configuration(method, bucket, kind),
                 None => Err(wrong_method(self.head, name, false)),
@@ -450,7 +453,7 @@ impl Incoming<'_> {
     }
 
     fn tagging(&self, bucket: BucketName, key: Key) -> Result<Route, Error> {
-        super::check_version(&self.query)?;
+        super::check_version(self.query)?;
         match self.head.method {
             "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
             "PUT" => self.document(PutObjectTagging::parse(bucket, key)),
@@ -462,7 +465,7 @@ impl Incoming<'_> {
     }
 
     fn put_acl(&self, bucket: BucketName, key: Option<Key>) -> Result<Route, Error> {
-        super::check_version(&self.query)?;
+        super::check_version(self.query)?;
         self.document(Acl::parse(bucket, key, self.head)?)
     }
 

@@ -28,9 +28,6 @@ const STORAGE_CLASSES: [&str; 13] = [
 /// `NotImplemented`, `InvalidArgument`, `InvalidRequest`, `InvalidStorageClass`,
 /// `InvalidEncryptionAlgorithmError`.
 pub(super) fn check_supported(head: &Head<'_>) -> Result<(), Error> {
-    if head.filled("x-amz-write-offset-bytes").is_some() {
-        return Err(not_implemented("x-amz-write-offset-bytes", ""));
-    }
     let class = head.filled("x-amz-storage-class").filter(|c| !STORAGE_CLASSES.contains(c));
     if let Some(class) = class {
         return Err(Error::new(Code::InvalidStorageClass).element("StorageClassRequested", class));

@@ -8,19 +8,18 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    Acl, BucketInfo, Buckets, Configuration, DeleteObjects, Deleted, Deletions,
-    GetBucketConfiguration, GetObject, ListBuckets, ListObjects, ListedObject, ObjectAttributes,
-    Page, PutBucketConfiguration, PutObject,
+    Acl, BucketInfo, Buckets, Configuration, GetBucketConfiguration, GetObject, ListBuckets,
+    ListObjects, ListedObject, ObjectAttributes, Page, PutBucketConfiguration, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
     Response, Sink, Source, Store, Stored, TagSet, Timestamp,
 };
 
-use super::{MIDNIGHT, multipart};
+use super::{MIDNIGHT, copies, multipart};
 
-type Objects = BTreeMap<String, Object>;
-type All = BTreeMap<String, Objects>;
+pub(super) type Objects = BTreeMap<String, Object>;
+pub(super) type All = BTreeMap<String, Objects>;
 
 /// The bucket that has CORS rules, and they.
 const RULED: &str = "bench";
@@ -117,6 +116,8 @@ pub(crate) fn summary(request: &Request) -> String {
         Request::GetBucketConfiguration(r) => {
             return format!("GetBucketConfiguration {} {}", r.bucket, r.kind.name());
         }
+        Request::CopyObject(r) => ("CopyObject", r.bucket.as_str(), r.key.as_str()),
+        Request::RenameObject(r) => ("RenameObject", r.bucket.as_str(), r.key.as_str()),
         other => return format!("{other:?}"),
     };
     let slash = if key.is_empty() { "" } else { "/" };
@@ -127,11 +128,11 @@ pub(super) fn midnight() -> Timestamp {
     Timestamp::from_unix(MIDNIGHT as i64, 123_456_789)
 }
 
-fn no_bucket(bucket: &BucketName) -> Error {
+pub(super) fn no_bucket(bucket: &BucketName) -> Error {
     Error::new(Code::NoSuchBucket).bucket(bucket.as_str())
 }
 
-fn no_key(key: &Key) -> Error {
+pub(super) fn no_key(key: &Key) -> Error {
     Error::new(Code::NoSuchKey).key(key.as_str())
 }
 
@@ -178,16 +179,20 @@ impl Store for Memory {
                 has(&put.bucket)?;
                 let current = all[put.bucket.as_str()].get(put.key.as_str());
                 put.conditions.check(current.map(|object| &object.info.etag))?;
+                copies::base(&all[put.bucket.as_str()], &put)?;
                 return Ok(Outcome::Receive(Box::new(Upload::new(self, *put))));
             }
             Request::DeleteObject(r) => {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
-                objects.remove(r.key.as_str());
-                Response::DeleteObject
+                copies::delete(objects, &r).map(|()| Response::DeleteObject)?
             }
             Request::DeleteObjects(r) => {
                 let objects = all.get_mut(r.bucket.as_str()).ok_or_else(|| no_bucket(&r.bucket))?;
-                Response::DeleteObjects(delete(objects, r))
+                Response::DeleteObjects(copies::delete_many(objects, r))
+            }
+            Request::CopyObject(r) => Response::CopyObject(copies::copy(&mut all, *r)?),
+            Request::RenameObject(r) => {
+                copies::rename(&mut all, &r).map(|()| Response::RenameObject)?
             }
             Request::GetObjectAttributes(request) => {
                 let bucket = &request.bucket;
@@ -331,15 +336,6 @@ fn group_ends(after: &str, request: &ListObjects) -> bool {
     after.starts_with(&request.prefix) && group(after, request) == Some(after)
 }
 
-fn delete(objects: &mut Objects, request: DeleteObjects) -> Deletions {
-    let mut remove = |key: Key| {
-        objects.remove(key.as_str());
-    };
-    let results = request.keys.into_iter();
-    let results = results.map(|k| Deleted { name: k.name, result: k.key.map(&mut remove) });
-    Deletions { results: results.collect(), quiet: request.quiet }
-}
-
 /// The bytes of an object as it was.
 struct Bytes(Arc<[u8]>);
 
@@ -386,6 +382,12 @@ impl Sink for Upload {
             all.get_mut(self.put.bucket.as_str()).ok_or_else(|| no_bucket(&self.put.bucket))?;
         let current = objects.get(self.put.key.as_str());
         self.put.conditions.check(current.map(|object| &object.info.etag))?;
+        if let Some(base) = copies::base(objects, &self.put)? {
+            let object = copies::extended(base, &self.bytes);
+            let ObjectInfo { etag, size, checksums, .. } = object.info.clone();
+            objects.insert(self.put.key.to_string(), object);
+            return Ok(Response::AppendObject(Stored { etag, size, checksums }));
+        }
         let md5 = digests.get(Algorithm::Md5).expect("it runs always");
         let etag = ETag::new(&md5.to_hex()).expect("hex is a tag");
         let size = self.bytes.len() as u64;
@@ -409,6 +411,10 @@ impl Sink for Upload {
         };
         let object = Object { info, tags: self.put.tags, bytes: self.bytes.into() };
         objects.insert(self.put.key.to_string(), object);
-        Ok(Response::PutObject(Stored { etag, size, checksums }))
+        let stored = Stored { etag, size, checksums };
+        Ok(match self.put.append {
+            Some(_) => Response::AppendObject(stored),
+            None => Response::PutObject(stored),
+        })
     }
 }

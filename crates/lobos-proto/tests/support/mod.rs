@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod copies;
 pub(crate) mod dice;
 pub(crate) mod driver;
 pub(crate) mod memory;

@@ -15,7 +15,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use lobos_proto::Config;
+use lobos_proto::{Config, Credentials};
 
 use super::config;
 use super::driver::Event;
@@ -89,6 +89,11 @@ impl Script {
                 match words[..] {
                     ["read-only"] => config.read_only = true,
                     ["interim"] => {}
+                    ["key", access_key, secret_key] => config.credentials.push(Credentials {
+                        access_key: access_key.to_owned(),
+                        secret_key: secret_key.to_owned(),
+                    }),
+                    ["region", name] => config.region = Some(name.to_owned()),
                     ["origin", origin] => config.origins.push(origin.to_owned()),
                     ["host", name] => config.hosts.names.push(name.to_owned()),
                     ["drain", bytes] => config.limits.drain = number(bytes),
