@@ -72,7 +72,7 @@ def listings(place):
 
 def providers(place):
     """As other providers of the list, which sign, list and check in other ways."""
-    for provider in ("AWS", "Minio", "Ceph"):
+    for provider in ("Minio", "Ceph", "Wasabi"):
         target = f"{S3}/{provider}"
         rclone(place, "copy", place.local / "up", target, provider=provider)
         wanted = folder.tree(place.local / "up")

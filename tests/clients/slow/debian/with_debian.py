@@ -74,7 +74,7 @@ def with_s4cmd(place):
     s4cmd("put", "-r", up, f"s3://{checks.BUCKET}/s4/")
     folder.same("up", folder.tree(place.bucket / "s4/s4up"), folder.tree(up))
     s4cmd("get", "-r", f"s3://{checks.BUCKET}/s4/s4up", place.local / "s4down")
-    folder.same("down", folder.tree(place.local / "s4down/s4up"), folder.tree(up))
+    folder.same("down", folder.tree(place.local / "s4down"), folder.tree(up))
     s4cmd("cp", f"s3://{checks.BUCKET}/s4/s4up/parts.bin", f"s3://{checks.BUCKET}/s4/copy.bin")
     checks.stored(place, "s4/copy.bin", checks.PARTS)
     s4cmd("del", "-r", f"s3://{checks.BUCKET}/s4/")
