@@ -48,7 +48,7 @@ impl Connection {
             Ok(rules) => (rules, None),
             Err(error) => (None, Some(error)),
         };
-        let refused = visitor.is_write() && self.config.credentials.is_empty() && route.is_ok();
+        let refused = visitor.is_write() && self.config.credentials.is_empty();
         match visitor.admit(rules.as_ref()) {
             Some(headers) => self.exchange.cors = headers,
             None if visitor.is_preflight || refused => {

@@ -1,8 +1,8 @@
 //! One connection as a state machine: the states, and what leads from one to the next.
 //!
 //! ```text
-//! Head -> [Gate] -> Call -> [Body -> Commit] -> Respond -> Head | Drain -> Head | HalfClose -> Linger
-//!                \-> Document | Form -> Call
+//! Head -> [Gate] -> Call -> [Body -> Commit] -> Respond -> Head | Drain -> Head
+//!                \-> Document | Form -> Call          \-> HalfClose -> Linger
 //! ```
 //! Whatever state it is in, it waits for exactly one thing: [`Step`] says which, and
 //! [`Connection::deadline`] how long.

@@ -8,8 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    Acl, BucketInfo, Buckets, Configuration, GetBucketConfiguration, GetObject, ListBuckets,
-    ListObjects, ListedObject, ObjectAttributes, Page, PutBucketConfiguration, PutObject,
+    Acl, BucketInfo, Buckets, Configuration, GetBucketConfiguration, GetObject,
+    GetObjectAttributes, ListBuckets, ListObjects, ListedObject, ObjectAttributes, Page,
+    PutBucketConfiguration, PutObject,
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
@@ -194,12 +195,7 @@ impl Store for Memory {
             Request::RenameObject(r) => {
                 copies::rename(&mut all, &r).map(|()| Response::RenameObject)?
             }
-            Request::GetObjectAttributes(request) => {
-                let bucket = &request.bucket;
-                let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
-                let info = get_object(objects, &request.key)?.info;
-                Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
-            }
+            Request::GetObjectAttributes(r) => attributes(&all, r)?,
             other => {
                 return multipart::call(other, |copy| {
                     let bucket = &copy.source.bucket;
@@ -211,6 +207,13 @@ impl Store for Memory {
             }
         }))
     }
+}
+
+fn attributes(all: &All, request: GetObjectAttributes) -> Result<Response, Error> {
+    let bucket = &request.bucket;
+    let objects = all.get(bucket.as_str()).ok_or_else(|| no_bucket(bucket))?;
+    let info = get_object(objects, &request.key)?.info;
+    Ok(Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info })))
 }
 
 fn create(all: &mut All, bucket: BucketName) -> Result<Response, Error> {
