@@ -277,7 +277,7 @@ fn continue_refused(server: &Server) {
     for (target, name, value, code) in [
         ("/nothere/k", "x-a", "b", "NoSuchBucket"),
         ("/bench/k", "Content-MD5", "nonsense", "InvalidDigest"),
-        ("/bench/k?acl", "x-a", "b", "NotImplemented"),
+        ("/bench/k?annotation", "x-a", "b", "NotImplemented"),
     ] {
         let request = server.request("PUT", target).header("Expect", "100-continue");
         let mut connection = server.connect();
@@ -333,7 +333,7 @@ fn keep_alive(server: &Server) {
         assert_eq!(got.text(), body);
         server.request("GET", "/bench/none").on(&mut connection).expect(404);
         server.request("HEAD", "/bench/none").on(&mut connection).expect(404);
-        server.request("GET", "/bench?acl").on(&mut connection).expect(501);
+        server.request("GET", "/bench/k?torrent").on(&mut connection).expect(501);
     }
 }
 

@@ -265,9 +265,8 @@ fn folder_object(server: &Server) {
 fn unknown_queries(server: &Server) {
     // Query parameters that S3 does not know are no part of the key and change nothing.
     server.put("/bench/k?x-id=PutObject", "x").expect(200);
-    let signed = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb&X-Amz-Date=20260101T0Z\
-                  &X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00";
-    for query in ["x-id=GetObject", signed, "AWSAccessKeyId=a&Signature=b&Expires=1", "", "&&"] {
+    let signed = "AWSAccessKeyId=a&Signature=b&Expires=4102444800";
+    for query in ["x-id=GetObject", signed, "", "&&"] {
         assert_eq!(server.get(&format!("/bench/k?{query}")).expect(200).text(), "x");
     }
     assert_eq!(server.get("/bench?list-type=2&x-id=ListObjectsV2").all("Key"), ["k"]);
