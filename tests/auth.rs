@@ -1,5 +1,7 @@
 //! Servers with access keys: who is let in, with what, and that nothing is stored for others.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is not right")]
+
 #[macro_use]
 mod support;
 

@@ -232,9 +232,9 @@ fn large(server: &Server) {
 fn not_torn(server: &Server) {
     // Readers of a key that is copied to and appended to see whole objects only.
     for (key, byte) in [("a", "a"), ("b", "b")] {
-        server.store(key, &byte.repeat(300_000));
+        server.store(key, byte.repeat(300_000));
     }
-    server.store("log", &"l".repeat(1000));
+    server.store("log", "l".repeat(1000));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {

@@ -350,7 +350,9 @@ fn trap_10_pages_read_headers_errors_and_post_forms(server: &Server) {
 fn now() -> (u64, String) {
     let secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let (mut days, mut year) = (secs / 86_400, 1970);
-    let leap = |year: u64| u64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+    let leap = |year: u64| {
+        u64::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)))
+    };
     while days >= 365 + leap(year) {
         days -= 365 + leap(year);
         year += 1;
