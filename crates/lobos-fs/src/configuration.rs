@@ -25,7 +25,7 @@ pub(crate) fn get(bucket: &Bucket, get: &GetBucketConfiguration) -> Result<Respo
 pub(crate) fn put(bucket: &Bucket, put: &PutBucketConfiguration) -> Result<Response, Error> {
     match &put.document {
         Some(document) => {
-            write(bucket, put.kind, document).map(|()| Response::PutBucketConfiguration)
+            write(bucket, put.kind, document).map(|()| Response::PutBucketConfiguration(put.kind))
         }
         None => remove(bucket, put.kind).map(|()| Response::DeleteBucketConfiguration),
     }

@@ -129,7 +129,10 @@ pub(crate) fn abort(bucket: &Bucket, request: &AbortMultipartUpload) -> Result<(
     let folder = Folder::open(bucket, &id).map_err(error::write)?.ok_or_else(none)?;
     folder.lock().map_err(error::write)?;
     Opened::new(bucket, &request.upload, &request.key, OFlags::RDONLY)?;
-    if request.initiated.is_some_and(|time| time.secs() != id.initiated().secs()) {
+    // A time to come is no condition, as S3 has it.
+    let now = Timestamp { nanos: clock::next() };
+    let initiated = request.initiated.filter(|time| *time <= now);
+    if initiated.is_some_and(|time| time.secs() != id.initiated().secs()) {
         let failed = Error::new(Code::PreconditionFailed);
         return Err(failed.condition("x-amz-if-match-initiated-time"));
     }

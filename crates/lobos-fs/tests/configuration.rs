@@ -27,7 +27,7 @@ fn put(store: &FsStore, bucket: &BucketName, document: Option<&str>) -> Result<(
     let request = PutBucketConfiguration { bucket: bucket.clone(), kind: KIND, document };
     match store.call(Request::PutBucketConfiguration(request)).map_err(|e| e.code())? {
         Outcome::Done(Response::DeleteBucketConfiguration) if removes => Ok(()),
-        Outcome::Done(Response::PutBucketConfiguration) if !removes => Ok(()),
+        Outcome::Done(Response::PutBucketConfiguration(_)) if !removes => Ok(()),
         _ => panic!("not the answer"),
     }
 }

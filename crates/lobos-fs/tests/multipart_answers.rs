@@ -10,7 +10,7 @@ use std::thread;
 use common::{Shop, all_quirks, mounted};
 use lobos_digest::{Algorithm, digest};
 use lobos_fs::{EtagMode, FsStore, Layout, Options};
-use lobos_proto::op::{AbortMultipartUpload, CompletedPart};
+use lobos_proto::op::{AbortMultipartUpload, CompletedPart, UploadPart};
 use lobos_proto::s3::condition::{ReadConditions, Tags};
 use lobos_proto::{
     Checksum, ChecksumType, Code, Error, Expected, Outcome, Request, Store, Timestamp,
@@ -278,19 +278,30 @@ fn many_at_once() {
     }
 }
 
-/// Uploads parts with checksums, the second one without: S3 computes it; wrong ones are refused.
+/// Uploads parts with checksums; wrong ones are refused. Where the checksum is of all bytes the
+/// second part comes without one, which is computed then; where it is of those of the parts it is
+/// refused.
 fn verified_parts(
     shop: &Shop,
     upload: &str,
-    algorithm: Algorithm,
+    (algorithm, kind): (Algorithm, ChecksumType),
     bodies: &[Vec<u8>],
 ) -> Vec<CompletedPart> {
     let mut parts = Vec::new();
     for (n, body) in (1..).zip(bodies) {
         let mut request = part_request("a", upload, n, body);
-        request.checksum = (n != 2).then_some(algorithm);
         let sum = digest(algorithm, body);
-        let expected = Expected { checksum: (n != 2).then_some(sum), ..Expected::default() };
+        let mut expected = Expected { checksum: Some(sum), ..Expected::default() };
+        request.checksum = Some(algorithm);
+        if n == 2 {
+            let silent = UploadPart { checksum: None, ..request.clone() };
+            if kind == ChecksumType::FullObject {
+                (request, expected) = (silent, Expected::default());
+            } else {
+                let refused = send(&shop.store, silent, body, &Expected::default());
+                assert_eq!(code(refused), Code::InvalidRequest);
+            }
+        }
         let stored = send(&shop.store, request.clone(), body, &expected).unwrap();
         assert_eq!(stored.checksum, Some(sum));
         parts.push(uploads::completed(n, &stored));
@@ -320,7 +331,7 @@ fn checksums() {
                 request.checksum = Some(algorithm);
                 request.checksum_type = Some(kind);
                 let upload = create_with(&shop.store, request).unwrap();
-                let parts = verified_parts(&shop, &upload, algorithm, &bodies);
+                let parts = verified_parts(&shop, &upload, (algorithm, kind), &bodies);
                 let listed = list_parts(&shop.store, "a", &upload).unwrap();
                 assert!(listed.iter().zip(&bodies).all(|(part, body)| {
                     part.checksum == Some(digest(algorithm, body)) && part.size == body.len() as u64
@@ -479,12 +490,11 @@ fn aborts() {
         };
         shop.store.call(Request::AbortMultipartUpload(request))
     };
-    assert_eq!(
-        code(with(Timestamp { nanos: initiated.nanos + 1_000_000_000 })),
-        Code::PreconditionFailed
-    );
+    let moved = |by: i64| Timestamp { nanos: initiated.nanos.saturating_add_signed(by) };
+    assert_eq!(code(with(moved(-1_000_000_000))), Code::PreconditionFailed);
     assert_eq!(list_parts(&shop.store, "a", &upload).unwrap().len(), 3);
-    assert!(matches!(with(initiated), Ok(Outcome::Done(_))));
+    // A time to come is no condition.
+    assert!(matches!(with(moved(3_600_000_000_000)), Ok(Outcome::Done(_))));
     assert!(no_uploads(&shop));
     assert_eq!(code(abort(&shop.store, "a", &upload)), Code::NoSuchUpload);
 }

@@ -16,8 +16,8 @@ use crate::op::{
     PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
 use crate::op::{
-    Buckets, CompletedUpload, CopiedObject, CopiedPart, CreatedUpload, Deletions, ObjectAttributes,
-    ObjectResponse, Page, PartsPage, StoredPart, UploadsPage,
+    Buckets, CompletedUpload, Configuration, CopiedObject, CopiedPart, CreatedUpload, Deletions,
+    ObjectAttributes, ObjectResponse, Page, PartsPage, StoredPart, UploadsPage,
 };
 use crate::s3::checksum::Checksum;
 use crate::s3::error::{Code, Error};
@@ -218,7 +218,7 @@ pub enum Response {
     ListMultipartUploads(Box<UploadsPage>),
     /// The document.
     GetBucketConfiguration(String),
-    PutBucketConfiguration,
+    PutBucketConfiguration(Configuration),
     /// To a PutBucketConfiguration without a document.
     DeleteBucketConfiguration,
     GetAcl,

@@ -69,14 +69,16 @@ pub(crate) fn check(
     let Some(said) = said else { return Ok(()) };
     let algorithm = said.algorithm();
     let computed = match named {
-        Some((named, _)) if named != algorithm => return Err(mismatch(Some(named), algorithm)),
+        Some((named, _)) if named != algorithm => {
+            return Err(mismatch(Some(named), Some(algorithm)));
+        }
         Some(_) => computed.copied(),
         // Where none was named S3 looks at a few only.
         None => match (full(algorithm, parts).filter(|_| said.parts.is_none()), algorithm) {
             (Some(known), _) => Some(known),
             (None, Algorithm::Crc32 | Algorithm::Crc32c | Algorithm::Crc64Nvme)
             | (None, Algorithm::Sha1 | Algorithm::Sha256) => return Ok(()),
-            (None, _) => return Err(mismatch(None, algorithm)),
+            (None, _) => return Err(mismatch(None, Some(algorithm))),
         },
     };
     let right = computed.is_some_and(|computed| {

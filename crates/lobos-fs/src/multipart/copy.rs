@@ -26,7 +26,8 @@ pub(crate) fn copy(
     })?;
     let (first, size) = range(request, info)?;
     let (upload, key, number) = (request.upload.as_str(), &request.key, request.number);
-    let wanted = Wanted { upload, key, number, size: Some(size), checksum: None, verify: &[] };
+    let (size_known, checksum, verify, copied) = (Some(size), None, &[][..], true);
+    let wanted = Wanted { upload, key, number, size: size_known, checksum, verify, copied };
     let mut part = Part::begin(bucket, &wanted)?;
     if let Some(file) = source.source.file() {
         part.copy(file.as_fd(), first, size)?;

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lobos_digest::{Algorithm, Digests, Hasher};
 use lobos_proto::op::{StoredPart, UploadPart};
-use lobos_proto::{Code, ETag, Error, Expected, Key, Response, Sink};
+use lobos_proto::{ChecksumType, Code, ETag, Error, Expected, Key, Response, Sink};
 use rustix::fs::{AtFlags, OFlags, unlinkat};
 use rustix::io::Errno;
 
@@ -58,6 +58,8 @@ pub(crate) struct Wanted<'w> {
     pub(crate) checksum: Option<Algorithm>,
     /// What else the client promises.
     pub(crate) verify: &'w [Algorithm],
+    /// Its bytes come from another object, and so nobody sends a checksum.
+    pub(crate) copied: bool,
 }
 
 /// The sink of an UploadPart.
@@ -69,6 +71,7 @@ pub(crate) fn upload(bucket: Bucket, request: &UploadPart) -> Result<Box<dyn Sin
         size: request.size,
         checksum: request.checksum,
         verify: &request.verify,
+        copied: false,
     };
     Ok(Box::new(Part::begin(bucket, &wanted)?))
 }
@@ -95,10 +98,15 @@ impl Part {
         let opened = Opened::new(&bucket, wanted.upload, wanted.key, OFlags::RDWR)?;
         let Opened { id, head, mut control, .. } = opened;
         let named = control.checksum.map(|(algorithm, _)| algorithm);
-        if let (Some(named), Some(sent)) = (named, wanted.checksum)
-            && named != sent
-        {
-            return Err(mismatch(Some(named), sent));
+        match (control.checksum, wanted.checksum) {
+            (Some((named, _)), Some(sent)) if named != sent => {
+                return Err(mismatch(Some(named), Some(sent)));
+            }
+            // A checksum of checksums is nothing without them.
+            (Some((named, ChecksumType::Composite)), None) if !wanted.copied => {
+                return Err(mismatch(Some(named), None));
+            }
+            _ => {}
         }
         let mark = key::hash(bucket.shared().scratches.unique().as_bytes()).max(1);
         let claim = claim(&head, &mut control, wanted, mark).map_err(error::write)?;
@@ -353,11 +361,13 @@ fn claim(
 }
 
 /// A checksum of another algorithm than the one that Create named.
-pub(super) fn mismatch(named: Option<Algorithm>, sent: Algorithm) -> Error {
-    let name = |algorithm: Algorithm| algorithm.name().to_ascii_lowercase();
+pub(super) fn mismatch(named: Option<Algorithm>, sent: Option<Algorithm>) -> Error {
+    let name = |algorithm: Option<Algorithm>| {
+        algorithm.map_or_else(|| "null".to_owned(), |a| a.name().to_ascii_lowercase())
+    };
     Error::new(Code::InvalidRequest).message(format!(
         "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
-        named.map_or_else(|| "null".to_owned(), name),
+        name(named),
         name(sent)
     ))
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Configuration;
 use super::{
     acl, bucket_configuration, complete_multipart_upload, copy_object, create_bucket,
     create_multipart_upload, delete_objects, get_bucket_location, get_object_attributes,
@@ -19,7 +20,8 @@ pub(crate) fn write(out: &mut Vec<u8>, context: &Context<'_>, response: &Respons
         | Response::DeleteObject
         | Response::DeleteObjectTagging
         | Response::AbortMultipartUpload
-        | Response::DeleteBucketConfiguration => 204,
+        | Response::DeleteBucketConfiguration
+        | Response::PutBucketConfiguration(Configuration::Tagging) => 204,
         _ => 200,
     };
     let answer = Answer::new(out, context, status);
@@ -31,10 +33,11 @@ pub(crate) fn write(out: &mut Vec<u8>, context: &Context<'_>, response: &Respons
         | Response::DeleteObject
         | Response::DeleteObjectTagging
         | Response::AbortMultipartUpload
-        | Response::DeleteBucketConfiguration => answer.end(),
+        | Response::DeleteBucketConfiguration
+        | Response::PutBucketConfiguration(Configuration::Tagging) => answer.end(),
         Response::RenameObject
         | Response::PutObjectTagging
-        | Response::PutBucketConfiguration
+        | Response::PutBucketConfiguration(_)
         | Response::PutAcl => answer.empty(),
         Response::GetBucketLocation => get_bucket_location::write(answer),
         Response::ListObjects(page) => list_objects::write(answer, page),

@@ -74,6 +74,7 @@ impl CopyObject {
                 .message(format!("The header {name} is not implemented.")));
         }
         let replaces_metadata = replaces(head, "x-amz-metadata-directive", "metadata")?;
+        let replaces_tags = replaces(head, "x-amz-tagging-directive", "tagging")?;
         let itself = source.bucket == bucket && source.key == key;
         if itself && !replaces_metadata && !CHANGES.iter().any(|name| head.has(name)) {
             return Err(Error::new(Code::InvalidRequest).message(
@@ -84,7 +85,7 @@ impl CopyObject {
         }
         let mut said = metadata(head, limits)?;
         let redirect = said.website_redirect.take();
-        let tags = match replaces(head, "x-amz-tagging-directive", "tagging")? {
+        let tags = match replaces_tags {
             true => Some(TagSet::parse_header(head.get("x-amz-tagging").unwrap_or_default())?),
             false => None,
         };

@@ -26,7 +26,7 @@ pub(crate) struct Rule {
     /// Each with one `*` at most.
     headers: Vec<String>,
     pub(crate) exposed: Vec<String>,
-    pub(crate) max_age: Option<u32>,
+    pub(crate) max_age: Option<i32>,
 }
 
 /// Reads the document of PutBucketCors and gives it as it is to be kept.
@@ -122,6 +122,10 @@ impl Rule {
                 return Err(invalid(why));
             }
         }
+        let named = self.headers.iter().chain(&self.exposed);
+        if let Some(header) = named.into_iter().find(|header| !is_header_name(header)) {
+            return Err(invalid(format!("AllowedHeader \"{header}\" contains invalid character.")));
+        }
         if let Some(header) = self.exposed.iter().find(|header| header.contains('*')) {
             return Err(invalid(format!(
                 "ExposeHeader \"{header}\" contains wildcard. We currently do not support wildcard \
@@ -170,6 +174,12 @@ impl Rule {
     pub(crate) fn methods(&self) -> String {
         self.methods.join(", ")
     }
+}
+
+/// Whether it can be the name of a header (RFC 9110, section 5.6.2); `*` is one of its characters.
+pub(crate) fn is_header_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(fits)
 }
 
 /// Whether `text` is `pattern`, in which a `*` stands for anything.
@@ -230,7 +240,7 @@ mod tests {
             &rule("<AllowedOrigin>*</AllowedOrigin>"),
             &rule("<AllowedMethod>GET</AllowedMethod>"),
             &rule(&format!("{PLAIN}<Unknown>x</Unknown>")),
-            &rule(&format!("{PLAIN}<MaxAgeSeconds>-1</MaxAgeSeconds>")),
+            &rule(&format!("{PLAIN}<MaxAgeSeconds>x</MaxAgeSeconds>")),
             &rule(&format!("{PLAIN}<ExposeHeader>a&#10;b</ExposeHeader>")),
         ] {
             assert_eq!(code(bad), Code::MalformedXML, "{bad}");
@@ -243,6 +253,13 @@ mod tests {
         assert_eq!(code_of, Code::InvalidRequest);
         assert!(sentence.ends_with("Unsupported method is PATCH"), "{sentence}");
         assert!(says(&PLAIN.replace("GET", "get")).1.ends_with(" get"));
+        let negative = rule(&format!("{PLAIN}<MaxAgeSeconds>-1</MaxAgeSeconds>"));
+        assert!(validate(negative.as_bytes()).is_ok());
+        for name in ["a b", "a:b", "X(a)", "ü", ""] {
+            let (code, sentence) = says(&format!("{PLAIN}<AllowedHeader>{name}</AllowedHeader>"));
+            assert_eq!(code, Code::InvalidRequest);
+            assert!(sentence.ends_with("contains invalid character."), "{sentence}");
+        }
         let (_, sentence) = says(&PLAIN.replace('*', "http://*.*"));
         assert_eq!(sentence, "AllowedOrigin \"http://*.*\" can not have more than one wildcard.");
         for more in ["<AllowedHeader>*-*</AllowedHeader>", "<ExposeHeader>*</ExposeHeader>"] {

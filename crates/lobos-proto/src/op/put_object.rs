@@ -171,6 +171,9 @@ fn checksums(head: &Head<'_>, expected: &mut Expected) -> Result<Option<Algorith
                 .to_owned(),
         )
     };
+    if Algorithm::ALL.iter().filter(|algorithm| head.has(algorithm.header())).count() > 1 {
+        return Err(one());
+    }
     for algorithm in Algorithm::ALL {
         if let Some(value) = head.get(algorithm.header()) {
             if expected.checksum.is_some() {

@@ -1,7 +1,7 @@
 //! A request that a web page of another origin sends: what it may do, and which headers let the
 //! page read the answer.
 
-use super::cors::{CorsRules, Rule};
+use super::cors::{CorsRules, Rule, is_header_name};
 use crate::http::head::Head;
 use crate::http::host::{is_own_origin, origin_allowed};
 use crate::{BucketName, Code, Config, Error};
@@ -22,6 +22,9 @@ pub(crate) struct Visitor {
     headers: String,
     pub(crate) is_preflight: bool,
     is_object: bool,
+    /// It makes, changes or removes a bucket, and no signature says that it may: to let objects
+    /// be put is not to let the rules be changed.
+    changes_bucket: bool,
     /// The bucket whose rules say what it may; `None` if there are none to be asked for.
     pub(crate) bucket: Option<BucketName>,
     /// `--cors-origin` lets it in.
@@ -44,11 +47,12 @@ impl Visitor {
         let origin = match head.get("origin") {
             Some(origin) if !origin.is_empty() => origin,
             // What cannot be read is foreign.
-            _ if head.has("origin") => "null",
+            None if head.has("origin") => "null",
             _ if is_preflight => {
                 return refused("Insufficient information. Origin request header needed.".into());
             }
-            _ => return Ok(None),
+            Some(_) => "null",
+            None => return Ok(None),
         };
         if is_own_origin(origin, host) {
             return Ok(None);
@@ -60,13 +64,21 @@ impl Visitor {
             return refused(format!("Invalid Access-Control-Request-Method: {method}"));
         }
         let headers = head.get("access-control-request-headers").unwrap_or_default();
+        if is_preflight && let Some(name) = names(headers).find(|name| !is_header_name(name)) {
+            return refused(format!(
+                "Access-Control-Request-Headers \"{name}\" contains invalid character."
+            ));
+        }
         let (bucket, is_object) = place;
+        let changes_bucket =
+            !is_object && matches!(method, "PUT" | "DELETE") && config.credentials.is_empty();
         Ok(Some(Self {
             origin: origin.to_owned(),
             method: method.to_owned(),
             headers: headers.to_owned(),
             is_preflight,
             is_object,
+            changes_bucket,
             bucket: bucket.filter(|_| !is_allowed),
             is_allowed,
         }))
@@ -84,9 +96,9 @@ impl Visitor {
             return Some(self.allowed());
         }
         let asked = if self.is_preflight { self.headers.as_str() } else { "" };
-        let asked: Vec<_> = asked.split(',').map(str::trim).filter(|h| !h.is_empty()).collect();
+        let asked: Vec<_> = names(asked).collect();
         let rule = rules?.find(&self.origin, &self.method, &asked)?;
-        Some(self.ruled(rule, &asked))
+        Some(self.ruled(rule, &asked)).filter(|_| !self.changes_bucket)
     }
 
     /// The answer to a page that is not let in.
@@ -144,4 +156,9 @@ impl Visitor {
         headers.push(("Vary", vary.to_owned()));
         headers
     }
+}
+
+/// The names of a list of headers.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty())
 }

@@ -234,7 +234,7 @@ fn configuration(get: &GetBucketConfiguration) -> Result<Response, Error> {
 
 fn configured(put: &PutBucketConfiguration) -> Response {
     match put.document {
-        Some(_) => Response::PutBucketConfiguration,
+        Some(_) => Response::PutBucketConfiguration(put.kind),
         None => Response::DeleteBucketConfiguration,
     }
 }
