@@ -12,6 +12,7 @@ use lobos_digest::{Algorithm, digest};
 use support::chunked::{self, Form};
 use support::http::{Request, Response};
 use support::server::{Server, Setup};
+use support::sign;
 use support::tree::bytes;
 
 on_every_runtime![
@@ -346,28 +347,6 @@ fn trap_10_pages_read_headers_errors_and_post_forms(server: &Server) {
     assert_eq!(server.get("/bench/from/cat.txt").expect(200).text(), "meow");
 }
 
-/// Now, as signatures have it: `20261124T180000Z`.
-fn now() -> (u64, String) {
-    let secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let (mut days, mut year) = (secs / 86_400, 1970);
-    let leap = |year: u64| {
-        u64::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)))
-    };
-    while days >= 365 + leap(year) {
-        days -= 365 + leap(year);
-        year += 1;
-    }
-    let months = [31, 28 + leap(year), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while days >= months[month] {
-        days -= months[month];
-        month += 1;
-    }
-    let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
-    let (month, day) = (month + 1, days + 1);
-    (secs, format!("{year}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"))
-}
-
 fn trap_11_harmless_headers_and_presigned_queries(server: &Server) {
     // Storage class, SSE-S3 and canned ACLs fail no PUT, `Upgrade: h2c` is ignored, and without
     // keys any presigned query does, of both versions, with response-* overrides.
@@ -380,7 +359,8 @@ fn trap_11_harmless_headers_and_presigned_queries(server: &Server) {
         ("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
     ];
     with(server.request("PUT", "/bench/k"), &headers).body("hello").send().expect(200);
-    let (secs, date) = now();
+    let secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let date = sign::basic(0);
     let day = &date[..8];
     let v4 = format!(
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=any%2F{day}%2Feu-west-1%2Fs3%2F\

@@ -122,7 +122,7 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 /// `yyyyMMddTHHmmssZ`, so many seconds ago.
-fn basic(age: u64) -> String {
+pub(crate) fn basic(age: u64) -> String {
     let secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - age;
     let iso = Timestamp { nanos: secs * 1_000_000_000 }.to_iso8601();
     let basic: String = iso.chars().filter(|c| !"-:".contains(*c)).collect();

@@ -13,7 +13,7 @@ use crate::{Code, Config, Credentials, Error};
 /// `InvalidAccessKeyId`.
 pub(super) fn find<'c>(config: &'c Config, access_key: &str) -> Result<&'c Credentials, Error> {
     let found = config.credentials.iter().find(|pair| pair.access_key == access_key);
-    found.ok_or_else(|| Error::new(Code::InvalidAccessKeyId).detail("AWSAccessKeyId", access_key))
+    found.ok_or_else(|| Error::new(Code::InvalidAccessKeyId).element("AWSAccessKeyId", access_key))
 }
 
 /// A key for one day, region and service (SigV4, "Calculate signature").

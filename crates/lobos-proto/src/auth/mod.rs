@@ -65,8 +65,8 @@ pub(crate) fn check(asked: &Asked<'_>, config: &Config, now: Now) -> Result<Veri
                 "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, \
                  Signature query string parameter or the Authorization header should be specified",
             )
-            .detail("ArgumentName", "Authorization")
-            .detail("ArgumentValue", header.unwrap_or_default())),
+            .element("ArgumentName", "Authorization")
+            .element("ArgumentValue", header.unwrap_or_default())),
     }
 }
 
@@ -83,8 +83,8 @@ fn check_header(
             .message("Signatures with AWS4-ECDSA-P256-SHA256 are not implemented.")),
         _ => Err(Error::new(Code::InvalidArgument)
             .message("Unsupported Authorization Type")
-            .detail("ArgumentName", "Authorization")
-            .detail("ArgumentValue", header)),
+            .element("ArgumentName", "Authorization")
+            .element("ArgumentValue", header)),
     }
 }
 

@@ -66,8 +66,8 @@ fn missing(name: &'static str) -> Error {
     );
     Error::new(Code::InvalidArgument)
         .message(message)
-        .detail("ArgumentName", name)
-        .detail("ArgumentValue", "")
+        .element("ArgumentName", name)
+        .element("ArgumentValue", "")
 }
 
 #[cfg(test)]

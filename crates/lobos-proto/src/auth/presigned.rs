@@ -78,16 +78,16 @@ impl<'q> Term<'q> {
         if sigv4::is_future(self.from, now) {
             return Err(Error::new(Code::AccessDenied)
                 .message("Request is not yet valid")
-                .detail("X-Amz-Date", (self.from.nanos / 1_000_000).to_string())
-                .detail("Expires", until)
-                .detail("ServerTime", server));
+                .element("X-Amz-Date", (self.from.nanos / 1_000_000).to_string())
+                .element("Expires", until)
+                .element("ServerTime", server));
         }
         if Timestamp::from(now.wall) > self.until {
             return Err(Error::new(Code::AccessDenied)
                 .message("Request has expired")
-                .detail("X-Amz-Expires", self.expires)
-                .detail("Expires", until)
-                .detail("ServerTime", server));
+                .element("X-Amz-Expires", self.expires)
+                .element("Expires", until)
+                .element("ServerTime", server));
         }
         Ok(())
     }
@@ -133,8 +133,8 @@ pub(super) fn check_expires_v2(expires: &str, now: Now) -> Result<(), Error> {
     if Timestamp::from(now.wall) > until {
         return Err(Error::new(Code::AccessDenied)
             .message("Request has expired")
-            .detail("Expires", date::seconds(until))
-            .detail("ServerTime", date::seconds(Timestamp::from(now.wall))));
+            .element("Expires", date::seconds(until))
+            .element("ServerTime", date::seconds(Timestamp::from(now.wall))));
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ impl<'t> Credential<'t> {
         }
         if let Some(expected) = config.region.as_deref().filter(|own| own != region) {
             let why = format!("the region '{region}' is wrong; expecting '{expected}'");
-            return Err(place.malformed(&why).detail("Region", expected));
+            return Err(place.malformed(&why).element("Region", expected));
         }
         if *service != "s3" {
             return Err(place.malformed(&format!(

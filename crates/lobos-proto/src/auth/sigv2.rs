@@ -64,8 +64,8 @@ pub(super) fn check_header(
     let Some((access_key, signature)) = header.trim().rsplit_once(':') else {
         return Err(Error::new(Code::InvalidArgument)
             .message("AWS authorization header is invalid.  Expected AwsAccessKeyId:signature")
-            .detail("ArgumentName", "Authorization")
-            .detail("ArgumentValue", format!("AWS {header}")));
+            .element("ArgumentName", "Authorization")
+            .element("ArgumentValue", format!("AWS {header}")));
     };
     let amz = asked.head.get("x-amz-date");
     let sent = amz.or_else(|| asked.head.get("date"));

@@ -82,8 +82,8 @@ impl Claim<'_> {
             let text = text(&canonical);
             let mismatch = mismatch(&pair.access_key, text.as_bytes(), self.signature);
             return Err(mismatch
-                .detail("CanonicalRequest", String::from_utf8_lossy(&canonical))
-                .detail("CanonicalRequestBytes", spaced(&canonical)));
+                .element("CanonicalRequest", String::from_utf8_lossy(&canonical))
+                .element("CanonicalRequestBytes", spaced(&canonical)));
         }
         let chunks = [SIGNED_CHUNKS, SIGNED_TRAILER].contains(&self.payload);
         let chain = chunks.then(|| {
@@ -98,10 +98,10 @@ impl Claim<'_> {
 /// The error for a wrong signature, with what it should have been made of.
 pub(super) fn mismatch(access_key: &str, text: &[u8], signature: &str) -> Error {
     Error::new(Code::SignatureDoesNotMatch)
-        .detail("AWSAccessKeyId", access_key)
-        .detail("StringToSign", String::from_utf8_lossy(text))
-        .detail("SignatureProvided", signature)
-        .detail("StringToSignBytes", spaced(text))
+        .element("AWSAccessKeyId", access_key)
+        .element("StringToSign", String::from_utf8_lossy(text))
+        .element("SignatureProvided", signature)
+        .element("StringToSignBytes", spaced(text))
 }
 
 /// `AccessDenied` unless Host and all x-amz-* headers are signed. x-amz-content-sha256 is part of
@@ -120,7 +120,7 @@ fn check_signed(asked: &Asked<'_>, signed: &str) -> Result<(), Error> {
     }
     Err(Error::new(Code::AccessDenied)
         .message("There were headers present in the request which were not signed")
-        .detail("HeadersNotSigned", unsigned.join(", ").to_ascii_lowercase()))
+        .element("HeadersNotSigned", unsigned.join(", ").to_ascii_lowercase()))
 }
 
 /// Credential, SignedHeaders and Signature in any order.
@@ -163,9 +163,9 @@ pub(super) fn check_skew(sent: &str, time: Timestamp, now: Now) -> Result<(), Er
         return Ok(());
     }
     Err(Error::new(Code::RequestTimeTooSkewed)
-        .detail("RequestTime", sent)
-        .detail("ServerTime", date::seconds(now))
-        .detail("MaxAllowedSkewMilliseconds", SKEW.as_millis().to_string()))
+        .element("RequestTime", sent)
+        .element("ServerTime", date::seconds(now))
+        .element("MaxAllowedSkewMilliseconds", SKEW.as_millis().to_string()))
 }
 
 /// Whether `time` is so far ahead that no clock can be that wrong.

@@ -209,12 +209,6 @@ impl Error {
         self.element("Condition", header)
     }
 
-    /// One more element of the XML, after those that it has.
-    #[must_use]
-    pub fn detail(self, element: &'static str, text: impl Into<String>) -> Self {
-        self.element(element, text)
-    }
-
     /// What the disk said: goes to the log, never to the client.
     #[must_use]
     pub fn cause(self, cause: impl std::fmt::Display) -> Self {
