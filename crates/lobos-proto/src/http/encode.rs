@@ -153,7 +153,7 @@ pub(crate) fn error(out: &mut Vec<u8>, context: &Context<'_>, error: &Error) {
     let mut xml = Xml::new();
     xml.open("Error");
     xml.text("Code", error.code().as_str());
-    xml.text("Message", error.sentence());
+    xml.sentence("Message", error.sentence());
     for (name, value) in extra.into_iter().flat_map(|e| &e.elements) {
         xml.text(name, value);
     }

@@ -133,7 +133,7 @@ pub(crate) fn write(answer: Answer<'_>, deletions: &Deletions) {
         }
         if let Some(error) = error {
             xml.text("Code", error.code().as_str());
-            xml.text("Message", error.sentence());
+            xml.sentence("Message", error.sentence());
         }
         xml.close(element);
     }

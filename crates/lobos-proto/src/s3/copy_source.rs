@@ -23,8 +23,8 @@ const VERSION: &str = "?versionId=";
 
 impl CopySource {
     /// Reads the headers. The source is `bucket/key` or `/bucket/key`, and any of its characters
-    /// may be percent-encoded, also the slash between the two (the Ruby SDK does that); `+` is
-    /// itself.
+    /// may be percent-encoded, also the slash between the two (the Ruby SDK does that). `+` is a
+    /// space, as S3 reads it: gocloud.dev sends one so, and rclone encodes it for that reason.
     ///
     /// # Errors
     /// `InvalidArgument`, `InvalidBucketName`, `NoSuchVersion`, `KeyTooLongError`;
@@ -38,7 +38,8 @@ impl CopySource {
             Some((path, version)) => (path, Some(version)),
             None => (value, None),
         };
-        let path = decode(path).map_err(|_| invalid("Invalid copy source encoding."))?;
+        let spaced = path.replace('+', " ");
+        let path = decode(&spaced).map_err(|_| invalid("Invalid copy source encoding."))?;
         if path.starts_with("arn:") {
             return Err(Error::new(Code::NotImplemented)
                 .message("Copying from an access point is not implemented."));
@@ -95,7 +96,7 @@ mod tests {
             ("photos%2Fa%2fb", "photos", "a/b"),
             ("%2Fphotos%2Fa%2Fb", "photos", "a/b"),
             ("%70hotos/%61", "photos", "a"),
-            ("photos/a+b%2Bc%20d e", "photos", "a+b+c d e"),
+            ("photos/a+b%2Bc%20d e", "photos", "a b+c d e"),
             ("photos/ü%C3%BC", "photos", "üü"),
             ("photos/%252F%25", "photos", "%2F%"),
             ("photos//a", "photos", "/a"),

@@ -52,6 +52,14 @@ impl Xml {
         self.close(name);
     }
 
+    /// An element with a sentence for people: S3 leaves quotation marks in it as they are, and
+    /// minio-go looks for them so.
+    pub(crate) fn sentence(&mut self, name: &str, text: &str) {
+        let mut escaped = String::new();
+        escape(&mut escaped, text);
+        self.display(name, escaped.replace("&quot;", "\""));
+    }
+
     /// Text in the element that is open, escaped.
     pub(crate) fn content(&mut self, text: &str) {
         escape(&mut self.out, text);

@@ -19,7 +19,7 @@ const base = {
   put: (key, data) => client.putObject(bucket, key, data),
   get, list,
   remove: (key) => client.removeObject(bucket, key),
-  copy: (from, key) => client.copyObject(bucket, key, encodeURI(`/${bucket}/${from}`)),
+  copy: (from, key) => client.copyObject(bucket, key, `/${bucket}/${from}`),
 };
 await rounds("minio", base);
 await client.putObject(bucket, "new/stream", Readable.from([parts]));

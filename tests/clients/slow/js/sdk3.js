@@ -87,5 +87,5 @@ const removed = await send("DeleteObjects", { Delete: { Objects } });
 assert.equal(removed.Deleted.length, 1000);
 assert.equal(removed.Errors, undefined);
 assert.equal((await base.list("many/")).length, many.length - 1000);
-await s3.waitUntilObjectExists({ client, maxWaitTime: 5 }, { Bucket, Key: "before/plain.txt" });
+await s3.waitUntilObjectExists({ client, maxWaitTime: 30 }, { Bucket, Key: "before/plain.txt" });
 same("last", await get("before/plain.txt"), before().get("plain.txt"));

@@ -68,7 +68,6 @@ pub async fn run(place: &Place) -> Result<()> {
     integration::list_uses_directories_correctly(&own).await;
     integration::list_with_delimiter(&own).await;
     integration::rename_and_copy(&own).await;
-    integration::copy_rename_nonexistent_object(&own).await;
     integration::stream_get(&own).await;
     integration::multipart(&own, &own).await;
     integration::multipart_with_opts(&own, &own).await;
@@ -84,6 +83,7 @@ pub async fn run(place: &Place) -> Result<()> {
         .with_copy_if_not_exists(object_store::aws::S3CopyIfNotExists::Multipart)
         .build()?;
     integration::copy_if_not_exists(&multipart).await;
+    integration::copy_rename_nonexistent_object(&multipart).await;
     for builder in [
         store("extra").with_unsigned_payload(true),
         store("extra").with_skip_signature(true),
