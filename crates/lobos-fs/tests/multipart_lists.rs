@@ -12,10 +12,10 @@ use common::{BUCKET, Shop, all_quirks, bucket};
 use lobos_digest::{Algorithm, digest};
 use lobos_fs::{FsStore, Layout, Options};
 use lobos_proto::op::{CompletedPart, DeleteBucket, ListMultipartUploads, UploadsPage};
-use lobos_proto::{ChecksumType, Code, Request, Store};
+use lobos_proto::{ChecksumType, Code, Expected, Request, Store};
 use uploads::{
     abort, body, complete, create, create_request, create_with, list_parts, part, part_request,
-    parts_page, uploads, uploads_request,
+    parts_page, send, uploads, uploads_request,
 };
 
 /// Keys with prefixes, as in the answer.
@@ -230,9 +230,15 @@ fn most_metadata() {
         request.checksum_type = Some(ChecksumType::Composite);
         let upload = create_with(&shop.store, request).unwrap();
         let most = if quirks.no_xattrs { 10_000 } else { 2_000 };
-        let parts: Vec<CompletedPart> = (1..=most)
-            .map(|n| part(&shop.store, "a", &upload, n, &n.to_le_bytes()).unwrap())
-            .collect();
+        let verified = |n: u32| {
+            let body = n.to_le_bytes();
+            let mut request = part_request("a", &upload, n, &body);
+            request.checksum = Some(Algorithm::Sha512);
+            let checksum = Some(digest(Algorithm::Sha512, &body));
+            let expected = Expected { checksum, ..Expected::default() };
+            uploads::completed(n, &send(&shop.store, request, &body, &expected).unwrap())
+        };
+        let parts: Vec<CompletedPart> = (1..=most).map(verified).collect();
         complete(&shop.store, "a", &upload, &parts).unwrap();
         let info = shop.head("a").unwrap().info;
         assert_eq!(info.checksums[0].parts, Some(most));
