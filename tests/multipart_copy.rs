@@ -95,7 +95,7 @@ fn source_names(server: &Server) {
     let id = begin(server);
     for source in [
         "bench/d/%C3%BC%20b%2Bc.txt",
-        "/bench/d/%C3%BC b+c.txt",
+        "/bench/d/%C3%BC+b%2Bc.txt",
         "bench%2Fd%2F%C3%BC%20b%2Bc.txt",
         "/bench/d/%C3%BC%20b%2Bc.txt?versionId=null",
     ] {
