@@ -12,12 +12,14 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.core.async.AsyncRequestBody;
 import software.amazon.awssdk.core.async.AsyncResponseTransformer;
 import software.amazon.awssdk.core.sync.RequestBody;
+import software.amazon.awssdk.core.util.VersionInfo;
 import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3AsyncClient;
@@ -120,7 +122,9 @@ public final class Clients {
     void checksums() throws Exception {
         for (String name : List.of("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")) {
             ChecksumAlgorithm algorithm = ChecksumAlgorithm.fromValue(name);
-            if (algorithm == ChecksumAlgorithm.UNKNOWN_TO_SDK_VERSION) {
+            // 2.29 sends the SHA256 of nothing in the trailer of a signed stream.
+            boolean wrong = name.equals("SHA256") && VersionInfo.SDK_VERSION.startsWith("2.29.");
+            if (wrong || algorithm == ChecksumAlgorithm.UNKNOWN_TO_SDK_VERSION) {
                 continue;
             }
             s3.putObject(r -> r.bucket(BUCKET).key("new/" + name).checksumAlgorithm(algorithm),
@@ -142,8 +146,10 @@ public final class Clients {
                 S3TransferManager manager = S3TransferManager.builder().s3Client(api).build()) {
             Put put = (key, data) -> api.putObject(r -> r.bucket(BUCKET).key(key),
                     AsyncRequestBody.fromBytes(data)).get();
-            Get get = key -> api.getObject(r -> r.bucket(BUCKET).key(key),
-                    AsyncResponseTransformer.toBytes()).get().asByteArray();
+            // 2.57.8 waits for ever for an empty object, which has 200 and no Content-Range.
+            Get get = key -> key.endsWith("empty.bin") ? get(key) : api.getObject(
+                    r -> r.bucket(BUCKET).key(key), AsyncResponseTransformer.toBytes())
+                    .get(1, TimeUnit.MINUTES).asByteArray();
             rounds("async", put, get);
             var threads = Executors.newSingleThreadExecutor();
             api.putObject(r -> r.bucket(BUCKET).key("new/stream"), AsyncRequestBody.fromInputStream(
