@@ -38,4 +38,4 @@ begin
 rescue Aws::S3::Errors::NoSuchKey
 end
 bucket.objects(prefix: "doomed/").batch_delete!
-raise "doomed" if Dir.exist?("#{home}/photos/doomed")
+raise "doomed" unless Dir.glob("#{home}/photos/doomed/*").empty?
