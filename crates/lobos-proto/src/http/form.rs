@@ -237,7 +237,9 @@ impl Form {
         let is = |name: &str| name.eq_ignore_ascii_case("content-disposition");
         let header = headers.iter().find(|header| is(header.name)).ok_or_else(malformed)?;
         let disposition = std::str::from_utf8(header.value).map_err(|_| malformed())?;
-        let name = parameter(disposition, "name").ok_or_else(malformed)?;
+        // minio-go holds us to it that a file without a name of its field is no field.
+        let name = parameter(disposition, "name").filter(|name| !name.is_empty());
+        let name = name.ok_or_else(malformed)?;
         self.name = name.to_ascii_lowercase();
         self.within = Within::Field;
         if self.name == "file" {
@@ -371,6 +373,7 @@ mod tests {
             "--xYz\r\nContent-Disposition: form-data\r\n\r\nx\r\n--xYz--",
             "--xYz\r\nContent-Type: x\r\n\r\nx\r\n--xYz--",
             "--xYz\r\nContent-Disposition: form-data; name=\"x\r\n\r\nx\r\n--xYz--",
+            "--xYz\r\nContent-Disposition: form-data; name=\"\"\r\n\r\nx\r\n--xYz--",
             "--xYz\r\nno colon\r\n\r\nx\r\n--xYz--",
         ] {
             assert_eq!(code(bad), Code::MalformedPOSTRequest, "{bad}");

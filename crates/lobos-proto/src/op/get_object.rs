@@ -7,7 +7,7 @@ use crate::http::head::Head;
 use crate::http::range::ByteRange;
 use crate::http::target::Query;
 use crate::s3::condition::{ReadConditions, Tags};
-use crate::{BucketName, ChecksumType, Code, Error, Key, ObjectInfo, Parts, Timestamp};
+use crate::{BucketName, Checksum, ChecksumType, Code, Error, Key, ObjectInfo, Parts, Timestamp};
 
 /// Asks for an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,27 +266,26 @@ impl ObjectResponse {
         answer.end();
     }
 
-    /// The checksums of what is sent: of the whole object, or of a part that brought one. S3 has
-    /// those of parts only where the object's is made of them, and none for a range.
+    /// The checksums of what is sent: of a part that brought one, or of the whole object; none for
+    /// a range. minio-go reads the parts of objects with a full checksum so, too.
     fn write_checksums(&self, answer: &mut Answer<'_>) {
         let info = &self.info;
         let whole = self.range == (0..info.size) && (!self.partial || self.part.is_some());
-        let composite = info.checksums.iter().any(|c| c.kind() == ChecksumType::Composite);
+        let kind = info.checksums.first().map(Checksum::kind);
         let part = match (&info.parts, self.part) {
-            (Some(parts), Some(number)) if composite => parts.nth(number, info.size),
+            (Some(parts), Some(number)) => parts.nth(number, info.size),
             _ => None,
         };
-        if let Some((_, part)) = part {
-            if let Some(digest) = part.checksum {
-                answer.header(digest.algorithm().header(), digest.to_base64());
-                answer.header("x-amz-checksum-type", ChecksumType::Composite.as_str());
-            }
-        } else if whole {
+        let digest = part.and_then(|(_, part)| part.checksum);
+        if let (Some(digest), Some(kind)) = (digest, kind) {
+            answer.header(digest.algorithm().header(), digest.to_base64());
+            answer.header("x-amz-checksum-type", kind.as_str());
+        } else if whole && (self.part.is_none() || kind == Some(ChecksumType::FullObject)) {
             for checksum in &info.checksums {
                 answer.header(checksum.algorithm().header(), checksum);
             }
-            if let Some(checksum) = info.checksums.first() {
-                answer.header("x-amz-checksum-type", checksum.kind().as_str());
+            if let Some(kind) = kind {
+                answer.header("x-amz-checksum-type", kind.as_str());
             }
         }
     }
