@@ -133,14 +133,19 @@ pub(crate) struct Flags {
     #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) pin_threads_to_cpus: bool,
 
-    /// No effect yet: keep an index of the names for listings
+    /// Memory for the names of folders between listings
+    #[arg(long, help_heading = "Listing", env = "LOBOS_LIST_CACHE_MIB", hide_env = true)]
+    #[arg(value_name = "MIB", default_value_t = 256)]
+    pub(crate) list_cache_mib: u32,
+
+    /// Read all names at the start and keep them in memory, always true
     #[arg(short, long, help_heading = "Listing", env = "LOBOS_ENABLE_LOBOS_INDEX")]
     #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) enable_lobos_index: bool,
 
-    /// No effect yet: read the folders again every N seconds
+    /// Read them again every N seconds, for changes that other hosts make
     #[arg(short = 'r', long, help_heading = "Listing", env = "LOBOS_LOBOS_INDEX_REFRESH_SEC")]
-    #[arg(hide_env = true, value_name = "N")]
+    #[arg(hide_env = true, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) lobos_index_refresh_sec: Option<u64>,
 }
 

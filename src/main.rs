@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use lobos_drive::{Listener, Server, raise_file_limit};
@@ -63,6 +63,9 @@ fn options(flags: &Flags) -> Options {
         follow_symlinks: flags.follow_symlinks,
         min_part_size: flags.min_part_size,
         expire_uploads: flags.expire_uploads,
+        list_cache: usize::try_from(flags.list_cache_mib).unwrap_or(usize::MAX) << 20,
+        index: flags.enable_lobos_index || flags.lobos_index_refresh_sec.is_some(),
+        refresh: flags.lobos_index_refresh_sec.map(Duration::from_secs),
     }
 }
 

@@ -15,6 +15,7 @@ mod delete;
 mod empty;
 mod error;
 mod folder;
+mod index;
 mod key;
 mod list;
 mod locks;
@@ -37,5 +38,6 @@ mod upload;
 mod walk;
 mod warn;
 
+pub use index::IndexProgress;
 pub use options::{Durability, EtagMode, Layout, OpenError, Options, Quirks};
 pub use store::FsStore;

@@ -1,6 +1,7 @@
 //! ListObjects: fills one page from the files of a bucket and the keys that it keeps aside.
 
 use std::iter::Peekable;
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 use lobos_proto::Error;
@@ -10,7 +11,7 @@ use rustix::io::Errno;
 use crate::aside::{self, AsideKey};
 use crate::bucket::Bucket;
 use crate::error;
-use crate::snapshot::Snapshots;
+use crate::snapshot::{Live, Snapshots};
 use crate::walk::{Entry, Seek, Walk};
 
 /// Lists buckets.
@@ -19,12 +20,16 @@ use crate::walk::{Entry, Seek, Walk};
 /// object itself: S3 has no empty folders, and `aws s3 rm --recursive` must be able to remove all
 /// that it is shown. What nobody may read, and names that are not UTF-8, show as if they were not
 /// there.
-#[derive(Default)]
 pub(crate) struct Lister {
     snapshots: Snapshots,
 }
 
 impl Lister {
+    /// Keeps names of folders within a budget in bytes, and takes those of the folders in `live`.
+    pub(crate) fn new(budget: usize, live: Arc<Live>) -> Self {
+        Self { snapshots: Snapshots::new(budget, live) }
+    }
+
     /// One page of a bucket, as it is now.
     ///
     /// # Errors
@@ -46,6 +51,7 @@ impl Lister {
             return Ok(());
         }
         let after = after.filter(|after| after.starts_with(prefix));
+        self.snapshots.live().drain();
         let mut keys = Keys::new(self, bucket, request, after)?;
         let mut left = request.max_keys;
         while let Some(found) = keys.next()? {

@@ -12,7 +12,7 @@ use crate::key::{self, Place};
 use crate::snapshot::{Buffer, Id};
 
 /// What `stat` is of.
-pub(super) fn file_type(stat: &Statx) -> FileType {
+pub(crate) fn file_type(stat: &Statx) -> FileType {
     FileType::from_raw_mode(u32::from(stat.stx_mode))
 }
 
