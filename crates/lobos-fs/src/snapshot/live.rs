@@ -254,7 +254,8 @@ impl State {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut reader = Reader::new(&inotify, &mut buffer);
         let mut is_lost = false;
-        while left > 0 && !is_lost {
+        // What was read with it is taken as well: it would be lost.
+        while (left > 0 || !reader.is_buffer_empty()) && !is_lost {
             match reader.next() {
                 Ok(event) => {
                     let name = event.file_name();

@@ -191,3 +191,22 @@ fn nobody_lists() {
     assert!(live.find(id).is_none());
     assert_eq!(live.losses(), 0);
 }
+
+#[test]
+fn drained_in_the_middle() {
+    // However others go on while events are taken, none is lost.
+    let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
+    let id = watch(&live, dir.path(), true);
+    std::thread::scope(|scope| {
+        let live = &live;
+        let writer = scope.spawn(|| {
+            for turn in 0..3000 {
+                fs::write(dir.path().join(format!("{turn}")), "").unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            live.drain();
+        }
+    });
+    assert_eq!(listed(&live, id, dir.path()).len(), 3000);
+}
