@@ -92,8 +92,13 @@ impl Shop {
     }
 
     pub(crate) fn page(&self) -> Page {
-        let page = page(&self.store);
-        assert_eq!(self::page(&self.indexed), page, "with the index");
+        let (page, indexed) = (page(&self.store), self::page(&self.indexed));
+        let only = |a: &Page, b: &Page| {
+            let other = |object: &&_| !b.objects.contains(object);
+            a.objects.iter().filter(other).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!((only(&indexed, &page), only(&page, &indexed)), (vec![], vec![]), "the index");
+        assert_eq!(indexed, page);
         page
     }
 
