@@ -9,7 +9,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{Shop, copy, copy_request, delete, page, put, put_request, rename, rename_request, send};
+use common::{
+    Shop, copy, copy_request, delete, page, put, put_request, rename, rename_request, send,
+};
 use lobos_fs::{FsStore, Layout, Options, Quirks};
 use lobos_proto::op::{CreateBucket, ListObjects, ListingVersion, Page};
 use lobos_proto::{BucketName, Outcome, Request, Response, Store, TagSet};

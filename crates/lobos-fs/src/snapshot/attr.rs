@@ -19,7 +19,8 @@ pub(crate) struct Attr {
 
 impl Attr {
     /// Nothing is known: the file system is asked.
-    pub(crate) const UNKNOWN: Self = Self { size: 0, time: 0, tag: [0; 16], parts: 0, known: false };
+    pub(crate) const UNKNOWN: Self =
+        Self { size: 0, time: 0, tag: [0; 16], parts: 0, known: false };
 
     /// Of a regular file; unknown if its tag has a form that does not fit.
     pub(crate) fn file(size: u64, modified: Timestamp, etag: &ETag) -> Self {

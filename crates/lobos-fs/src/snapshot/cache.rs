@@ -103,11 +103,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// Whatever the disk says, except that a folder that was removed is an empty one.
-    pub(crate) fn read(
-        &self,
-        folder: BorrowedFd<'_>,
-        buffer: &mut Buffer,
-    ) -> Result<Known, Errno> {
+    pub(crate) fn read(&self, folder: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<Known, Errno> {
         let (wall, began) = (SystemTime::now(), Instant::now());
         let (id, stamp) = look(folder)?;
         if let Some(known) = self.watched(id) {
@@ -162,12 +158,7 @@ impl Snapshots {
     }
 
     /// Reads a folder that changes all the time, and hears of what changes from now on.
-    fn watch(
-        &self,
-        id: Id,
-        folder: BorrowedFd<'_>,
-        buffer: &mut Buffer,
-    ) -> Result<View, Errno> {
+    fn watch(&self, id: Id, folder: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<View, Errno> {
         let ticket = self.live.begin(folder, id, false);
         let read = Snapshot::read(folder, buffer).map(Arc::new);
         let Some(ticket) = ticket else { return read.map(View::new) };

@@ -224,7 +224,9 @@ impl State {
         match inotify::add_watch(self.inotify.as_ref()?, path, mask) {
             Ok(watch) => Some(watch),
             Err(Errno::NOSPC) => {
-                warn::warn("the limit fs.inotify.max_user_watches is reached: folders beyond it are read for each listing");
+                warn::warn(
+                    "the limit fs.inotify.max_user_watches is reached: folders beyond it are read for each listing",
+                );
                 None
             }
             Err(_) => None,
@@ -259,7 +261,8 @@ impl State {
             match reader.next() {
                 Ok(event) => {
                     let name = event.file_name();
-                    let len = name.map_or(0, |name| (name.count_bytes() + 1).next_multiple_of(EVENT));
+                    let len =
+                        name.map_or(0, |name| (name.count_bytes() + 1).next_multiple_of(EVENT));
                     left = left.saturating_sub((EVENT + len) as u64);
                     let name = name.and_then(|name| name.to_str().ok());
                     is_lost = event.events().contains(ReadFlags::QUEUE_OVERFLOW);

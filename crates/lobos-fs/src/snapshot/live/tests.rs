@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::super::{Attr, At, Kind, Seen};
+use super::super::{At, Attr, Kind, Seen};
 use super::*;
 
 struct Dice(u64);
