@@ -133,7 +133,7 @@ pub(crate) struct Flags {
     #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) pin_threads_to_cpus: bool,
 
-    /// Keep names of folders in so much memory between listings
+    /// Memory for the names of folders between listings
     #[arg(long, help_heading = "Listing", env = "LOBOS_LIST_CACHE_MIB", hide_env = true)]
     #[arg(value_name = "MIB", default_value_t = 256)]
     pub(crate) list_cache_mib: u32,

@@ -11,13 +11,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lobos_proto::Key;
-use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
 
 use crate::bucket::Bucket;
-use crate::object::listed_etag;
 use crate::roots::{Roots, Sure};
-use crate::snapshot::{Attr, Buffer, Id, Kind, Live, Snapshot};
-use crate::walk::{file_type, kept};
+use crate::snapshot::{Attr, Buffer, Id, Kind, Live, Seen, Snapshot};
+use crate::walk::see;
 use crate::{folder, key, warn};
 
 /// How often events are taken while nobody lists: the kernel queues some 16,000.
@@ -284,13 +282,8 @@ fn look(
     if key::is_ours(bare.as_bytes(), at_root) || !matches!(kind, Kind::File | Kind::Folder) {
         return Attr::UNKNOWN;
     }
-    let found = statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS);
-    let Ok(stat) = found else { return Attr::UNKNOWN };
-    match (kind, file_type(&stat)) {
-        (Kind::File, FileType::RegularFile) => {
-            kept(&stat, &listed_etag(bucket, folder, name, &stat))
-        }
-        (Kind::Folder, FileType::Directory) => Attr::folder(Id::of_statx(&stat)),
+    match (kind, see(bucket, folder, name, true)) {
+        (Kind::File, Some(Seen::File(attr))) | (Kind::Folder, Some(Seen::Folder(attr))) => attr,
         _ => Attr::UNKNOWN,
     }
 }

@@ -18,8 +18,8 @@ use crate::folder;
 use crate::key;
 use crate::object::listed_etag;
 use crate::snapshot::{At, Attr, Buffer, Id, Kind, Known, Seen, Snapshots, View};
-pub(crate) use open::file_type;
-use open::{glance, ids_above, open_base, open_child, present};
+pub(crate) use open::see;
+use open::{file_type, glance, ids_above, kept, open_again, open_base, open_child, present};
 
 /// Room for one getdents call; more makes no difference.
 const BUFFER: usize = 64 * 1024;
@@ -32,6 +32,9 @@ const OPEN_MAX: usize = 16;
 
 /// So many entries of a folder that need not be read are looked at for a file before it is entered.
 const PEEK: usize = 8;
+
+/// With so many changes in a folder all of them are looked at.
+const LOOK: usize = 512;
 
 /// What the cursor stands at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,6 +315,7 @@ impl<'a> Walk<'a> {
         if let Some(above) = self.frames.len().checked_sub(OPEN_MAX + 1) {
             self.frames[above].folder = None;
         }
+        self.look()?;
         if with_mark && let Some(path) = self.key.strip_suffix('/') {
             let bucket = self.bucket;
             let mark = match (mark, self.frames.last_mut()) {
@@ -329,6 +333,19 @@ impl<'a> Walk<'a> {
             if let Some(top) = self.frames.last_mut() {
                 top.mark = mark;
             }
+        }
+        Ok(())
+    }
+
+    /// Looks at what was heard of in the top frame if that is much: those that no page comes by
+    /// would never be merged with the others.
+    fn look(&mut self) -> Result<(), Errno> {
+        let Some(top) = self.frames.last_mut().filter(|top| top.view.changed() > LOOK) else {
+            return Ok(());
+        };
+        let path = self.key[..top.path_len].trim_end_matches('/');
+        if let Some(folder) = open_again(self.bucket, path, &mut top.folder)? {
+            top.view.look(|name| see(self.bucket, folder, name, top.full));
         }
         Ok(())
     }
@@ -430,25 +447,6 @@ impl<'a> Walk<'a> {
         let is_file = file_type(&stat) == FileType::RegularFile;
         Ok(is_file.then_some((stat, is_link)))
     }
-}
-
-/// The folder of a frame, opened again if need be; `None` if it is gone.
-fn open_again<'f>(
-    bucket: &Bucket,
-    path: &str,
-    folder: &'f mut Option<OwnedFd>,
-) -> Result<Option<BorrowedFd<'f>>, Errno> {
-    if folder.is_none() {
-        *folder = present(bucket.folder(path))?;
-    }
-    Ok(folder.as_ref().map(AsFd::as_fd))
-}
-
-/// What an index keeps of a file. One that has other names may be written to through those, which
-/// nobody would tell us.
-pub(crate) fn kept(stat: &Statx, etag: &ETag) -> Attr {
-    let modified = Timestamp::from_unix(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
-    if stat.stx_nlink == 1 { Attr::file(stat.stx_size, modified, etag) } else { Attr::UNKNOWN }
 }
 
 /// Whether a file is known to be among the first entries; only names of up to `room` bytes count.

@@ -14,6 +14,9 @@ use super::{Attr, Kind, Snapshot, Sorted};
 /// How many changes a view has, besides a share of its names, before they are merged with them.
 const CHANGES: usize = 1024;
 
+/// That share: one in so many.
+const SHARE: usize = 64;
+
 /// The names of a folder; cheap to clone, and never changing.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -25,7 +28,7 @@ pub(crate) struct View {
 #[derive(Clone, Debug)]
 struct Change {
     /// With a slash if it is in the place of a folder, and a NUL at the end.
-    name: Box<str>,
+    name: Arc<str>,
     kind: Kind,
     /// Shared by the two places of what may be a link.
     seen: Arc<OnceLock<Seen>>,
@@ -164,6 +167,19 @@ impl View {
         }
     }
 
+    /// Has those looked at of which something was heard, each once.
+    pub(crate) fn look(&self, look: impl Fn(&CStr) -> Option<Seen>) {
+        let unseen = |change: &&Change| change.seen.get().is_none();
+        for change in self.changes.iter().filter(unseen) {
+            let name = CStr::from_bytes_with_nul(change.name.as_bytes()).unwrap_or(c"");
+            if change.kind != Kind::FolderLink
+                && let Some(seen) = look(name)
+            {
+                let _ = change.seen.set(seen);
+            }
+        }
+    }
+
     /// The view after something was heard of names, in this order.
     pub(crate) fn touched(&self, touches: Vec<Touch>) -> Self {
         let mut latest: BTreeMap<String, Option<Change>> = BTreeMap::new();
@@ -185,8 +201,9 @@ impl View {
             }
         }
         changes.extend(old.cloned());
+        let seen = changes.iter().filter(|change| change.seen.get().is_some()).count();
         let next = Self { base: Arc::clone(&self.base), changes: changes.into() };
-        if next.changes.len() > CHANGES + next.base.len() / 32 { next.merged() } else { next }
+        if seen > CHANGES + next.base.len() / SHARE { next.merged() } else { next }
     }
 
     fn touch(&self, touch: Touch, latest: &mut BTreeMap<String, Option<Change>>) {
