@@ -24,6 +24,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// Threads that read folders.
 const THREADS: usize = 8;
 
+/// Names of one folder that are worth a thread.
+const SHARE: usize = 8192;
+
 /// Folders that listings found outside the index; more than that come with the next listing.
 const WANTED: usize = 4096;
 
@@ -90,6 +93,9 @@ struct Inner {
     work: Mutex<Work>,
     bell: Condvar,
     counts: Arc<Counts>,
+    threads: usize,
+    /// As in `work`, for who holds no lock.
+    stopped: AtomicBool,
 }
 
 /// What is to be read.
@@ -139,10 +145,12 @@ impl Index {
         refresh: Option<Duration>,
     ) -> io::Result<Self> {
         let (work, bell, counts) = (Mutex::default(), Condvar::new(), Arc::default());
-        let inner = Arc::new(Inner { roots, live, refresh, work, bell, counts });
-        let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (threads, stopped) = (threads.min(THREADS), AtomicBool::new(false));
+        let inner = Inner { roots, live, refresh, work, bell, counts, threads, stopped };
+        let inner = Arc::new(inner);
         let mut index = Self { inner, threads: Vec::new() };
-        for at in 0..count.min(THREADS) {
+        for at in 0..threads {
             let inner = Arc::clone(&index.inner);
             let thread = std::thread::Builder::new().name(format!("lobos-index-{at}"));
             index.threads.push(thread.spawn(move || inner.run(at == 0))?);
@@ -158,6 +166,7 @@ impl Index {
 impl Drop for Index {
     fn drop(&mut self) {
         lock(&self.inner.work).stopped = true;
+        self.inner.stopped.store(true, Ordering::Relaxed);
         self.inner.bell.notify_all();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -250,13 +259,15 @@ impl Inner {
             return None;
         };
         self.counts.folders.fetch_add(1, Ordering::Relaxed);
-        self.counts.names.fetch_add(names.len() as u64, Ordering::Relaxed);
         let names = match ticket {
-            None => Arc::new(names),
+            None => {
+                self.counts.names.fetch_add(names.len() as u64, Ordering::Relaxed);
+                Arc::new(names)
+            }
             Some(ticket) => {
                 let at_root = path.is_empty();
-                let look = |at, names: &Snapshot| look(bucket, folder.as_fd(), names, at, at_root);
-                let names = Arc::new(names.with_attrs(look));
+                let attrs = self.look(bucket, folder.as_fd(), &names, at_root);
+                let names = Arc::new(names.with_attrs(attrs));
                 let mark = (!at_root).then(|| folder::is_marked(bucket, folder.as_fd(), path));
                 // Kept by the inode elsewhere, it is no attribute of the folder.
                 let mark = mark.filter(|_| !bucket.shared().quirks.no_xattrs);
@@ -266,6 +277,38 @@ impl Inner {
         };
         let path = if path.is_empty() { String::new() } else { format!("{path}/") };
         Some(Branch { bucket: bucket.clone(), path, names, next: 0 })
+    }
+
+    /// What is known of the entries of a folder that was just read; several threads look at those
+    /// of a large one.
+    fn look(
+        &self,
+        bucket: &Bucket,
+        folder: BorrowedFd<'_>,
+        names: &Snapshot,
+        at_root: bool,
+    ) -> Box<[Attr]> {
+        let mut attrs = vec![Attr::UNKNOWN; names.len()].into_boxed_slice();
+        let share = names.len().div_ceil(self.threads).max(SHARE);
+        std::thread::scope(|scope| {
+            for (part, attrs) in attrs.chunks_mut(share).enumerate() {
+                let look = move || {
+                    for (at, attr) in (part * share..).zip(attrs) {
+                        if self.stopped.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        *attr = look(bucket, folder, names, at, at_root);
+                        self.counts.names.fetch_add(1, Ordering::Relaxed);
+                    }
+                };
+                if (part + 1) * share >= names.len() {
+                    look();
+                } else {
+                    scope.spawn(look);
+                }
+            }
+        });
+        attrs
     }
 }
 

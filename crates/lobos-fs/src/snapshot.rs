@@ -92,9 +92,7 @@ impl Snapshot {
     }
 
     /// The same names with what is known of each.
-    pub(crate) fn with_attrs(self, attr: impl FnMut(usize, &Self) -> Attr) -> Self {
-        let mut attr = attr;
-        let attrs = (0..self.len()).map(|at| attr(at, &self)).collect();
+    pub(crate) fn with_attrs(self, attrs: Box<[Attr]>) -> Self {
         Self { attrs, ..self }
     }
 

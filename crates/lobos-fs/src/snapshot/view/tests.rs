@@ -25,7 +25,8 @@ fn view(names: &[&str], with_attrs: bool) -> View {
         }
     }
     let snapshot = read.sort();
-    View::new(Arc::new(if with_attrs { snapshot.with_attrs(|_, _| attr(1)) } else { snapshot }))
+    let attrs = vec![attr(1); if with_attrs { snapshot.len() } else { 0 }];
+    View::new(Arc::new(snapshot.with_attrs(attrs.into())))
 }
 
 fn attr(size: u64) -> Attr {
