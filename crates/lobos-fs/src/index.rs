@@ -304,7 +304,8 @@ impl Inner {
                 if (part + 1) * share >= names.len() {
                     look();
                 } else {
-                    scope.spawn(look);
+                    // Without a thread they stay unknown, and are looked at when they are listed.
+                    let _ = std::thread::Builder::new().spawn_scoped(scope, look);
                 }
             }
         });
