@@ -15,6 +15,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType, RawDir, StatxFlags, statx};
 use rustix::io::Errno;
 
+use crate::warn;
 pub(crate) use attr::Attr;
 pub(crate) use cache::{Id, Known, Snapshots};
 pub(crate) use live::Live;
@@ -147,6 +148,8 @@ struct Names {
     raws: Vec<Raw>,
     /// How many first bytes all names share.
     common: usize,
+    /// Names that are not UTF-8.
+    left_out: usize,
 }
 
 /// One name in the arena.
@@ -174,7 +177,10 @@ impl Names {
     }
 
     fn take(&mut self, folder: Fd<'_>, name: &CStr, kind: FileType) -> Result<(), Errno> {
-        let Ok(text) = name.to_str() else { return Ok(()) };
+        let Ok(text) = name.to_str() else {
+            self.left_out += 1;
+            return Ok(());
+        };
         match known(folder, name, kind) {
             FileType::RegularFile => self.push(text, "", Kind::File),
             FileType::Directory if text == "." || text == ".." => Ok(()),
@@ -223,6 +229,10 @@ impl Names {
             raw.head = u64::from_be_bytes(head);
         }
         self.raws.sort_unstable_by(|a, b| a.head.cmp(&b.head).then_with(|| name(a).cmp(name(b))));
+        if self.left_out > 0 {
+            let (count, first) = (self.left_out, self.raws.first().map_or("", name));
+            warn::warn(&format!("not listed, since not UTF-8: {count} names beside {first:?}"));
+        }
         let mut sorted = String::with_capacity(arena.len() + 2 * self.raws.len());
         let mut starts = Vec::with_capacity(self.raws.len() + 1);
         for raw in &self.raws {
