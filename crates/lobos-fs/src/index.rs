@@ -16,7 +16,7 @@ use crate::bucket::Bucket;
 use crate::roots::{Roots, Sure};
 use crate::snapshot::{Attr, Buffer, Id, Kind, Live, Seen, Snapshot};
 use crate::walk::see;
-use crate::{folder, key, warn};
+use crate::{folder, key, readers, warn};
 
 /// How often events are taken while nobody lists: the kernel queues some 16,000.
 const TICK: Duration = Duration::from_millis(50);
@@ -70,8 +70,13 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// Whether most folders are watched.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn add(&self, bucket: &Bucket, path: &str) {
-        if self.open.load(Ordering::Relaxed) {
+        if self.is_open() {
             let mut queue = lock(&self.queue);
             if queue.len() < WANTED {
                 queue.push_back((bucket.clone(), path.trim_end_matches('/').to_owned()));
@@ -177,6 +182,7 @@ impl Drop for Index {
 impl Inner {
     /// `leads`: this thread begins the rounds and takes events.
     fn run(&self, leads: bool) {
+        readers::stand_alone();
         let mut buffer = Box::new_uninit_slice(BUFFER);
         let mut work = lock(&self.work);
         while !work.stopped {
@@ -293,6 +299,7 @@ impl Inner {
         std::thread::scope(|scope| {
             for (part, attrs) in attrs.chunks_mut(share).enumerate() {
                 let look = move || {
+                    readers::stand_alone();
                     for (at, attr) in (part * share..).zip(attrs) {
                         if self.stopped.load(Ordering::Relaxed) {
                             return;

@@ -25,6 +25,7 @@ mod multipart;
 mod object;
 mod options;
 mod publish;
+mod readers;
 mod rename;
 mod roots;
 mod scratch;
