@@ -77,7 +77,7 @@ pub(crate) fn keys(
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             let stamp = Stamp::of(&stat);
             let last = key::split(&key).1;
-            let etag = object::etag_by_name(bucket, fd, name, last, &stamp);
+            let etag = object::etag_by_name(bucket, (fd, None), name, last, &stamp);
             found.push(AsideKey { key, size: stamp.size, modified: stamp.modified(), etag });
         }
         Ok(())

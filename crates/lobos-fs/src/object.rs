@@ -15,6 +15,7 @@ use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::sidecar::{self, Gone, Owner};
+use crate::snapshot::Id;
 use crate::{aside, clock, error, folder, mime, readers, warn};
 
 /// An object, opened: what is known of it and its bytes belong together whatever happens to the
@@ -206,22 +207,23 @@ fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
     ObjectInfo { size, modified, etag, content_type, metadata: said, checksums, parts, tags }
 }
 
-/// The tag of the regular file `name` in `folder`, as HeadObject would give it. `stat` needs the
-/// size, the mtime and the inode.
+/// The tag of the regular file `name` in `folder`, which is `id`, as HeadObject would give it.
+/// `stat` needs the size, the mtime and the inode.
 pub(crate) fn listed_etag(
     bucket: &Bucket,
     folder: BorrowedFd<'_>,
+    id: Id,
     name: &CStr,
     stat: &Statx,
 ) -> ETag {
     let last = name.to_str().unwrap_or_default();
-    etag_by_name(bucket, folder, name, last, &Stamp::of_statx(stat))
+    etag_by_name(bucket, (folder, Some(id)), name, last, &Stamp::of_statx(stat))
 }
 
 /// As [`listed_etag`], for a file whose name need not be the `last` segment of its key.
 pub(crate) fn etag_by_name(
     bucket: &Bucket,
-    folder: BorrowedFd<'_>,
+    (folder, id): (BorrowedFd<'_>, Option<Id>),
     name: &CStr,
     last: &str,
     stamp: &Stamp,
@@ -231,7 +233,7 @@ pub(crate) fn etag_by_name(
         return stamp.etag();
     }
     let owner = Owner { inode: stamp.inode, name: last };
-    if readers::enter(folder) {
+    if readers::enter(folder, id) {
         let meta = sidecar::read_by_path(bucket, name.to_bytes(), owner);
         return etag(bucket, meta.as_ref(), stamp);
     }

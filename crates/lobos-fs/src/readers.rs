@@ -13,16 +13,25 @@ use std::thread::JoinHandle;
 use lobos_proto::{Code, Error};
 use nix::sched::{CloneFlags, unshare};
 
+use crate::snapshot::Id;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 thread_local! {
     /// Whether the working directory of this thread is no other's.
     static ALONE: Cell<bool> = const { Cell::new(false) };
+    /// Which folder that is, if it is known: nothing else can be it while we are there.
+    static THERE: Cell<Option<Id>> = const { Cell::new(None) };
 }
 
-/// Goes to a folder, if that is felt by this thread alone.
-pub(crate) fn enter(folder: BorrowedFd<'_>) -> bool {
-    ALONE.get() && rustix::process::fchdir(folder).is_ok()
+/// Goes to a folder, which is `id` if that is known, if it is felt by this thread alone.
+pub(crate) fn enter(folder: BorrowedFd<'_>, id: Option<Id>) -> bool {
+    if !ALONE.get() {
+        return false;
+    }
+    let is_there = (id.is_some() && THERE.get() == id) || rustix::process::fchdir(folder).is_ok();
+    THERE.set(id.filter(|_| is_there));
+    is_there
 }
 
 /// Has this thread a working directory of its own from now on, where the system allows it.
@@ -135,13 +144,20 @@ mod tests {
         let before = std::env::current_dir().unwrap();
         let folder = std::fs::File::open(dir.path()).unwrap();
         let there = readers.run(move || {
-            assert!(enter(folder.as_fd()));
+            let id = Id::of(folder.as_fd()).unwrap();
+            let above = std::fs::File::open("/").unwrap();
+            let above = (above.as_fd(), Id::of(above.as_fd()).unwrap());
+            for id in [Some(id), Some(id), None] {
+                assert!(enter(above.0, Some(above.1)));
+                assert_eq!(std::env::current_dir().unwrap(), std::path::Path::new("/"));
+                assert!(enter(folder.as_fd(), id) && enter(folder.as_fd(), id));
+            }
             std::env::current_dir().unwrap()
         });
         assert_eq!(there.unwrap(), dir.path().canonicalize().unwrap());
         assert_eq!(std::env::current_dir().unwrap(), before);
         let folder = std::fs::File::open(dir.path()).unwrap();
-        assert!(!enter(folder.as_fd()));
+        assert!(!enter(folder.as_fd(), None));
         assert_eq!(std::env::current_dir().unwrap(), before);
     }
 
