@@ -180,8 +180,10 @@ fn with_meta(
     aside: bool,
 ) -> Result<Found, Gone> {
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
-    let meta = sidecar::read(bucket, file.as_fd(), owner)?.filter(|m| is_of(m, key));
+    let meta = sidecar::read(bucket, file.as_fd(), owner)?;
+    // The stamp alone tells of which bytes a tag is, as in a listing.
     let etag = etag(bucket, meta.as_ref(), &stamp);
+    let meta = meta.filter(|m| is_of(m, key));
     Ok(Found { file: Some(file), stamp, meta: meta.unwrap_or_default(), etag, aside })
 }
 
@@ -191,8 +193,14 @@ pub(crate) fn is_of(meta: &Meta, key: &str) -> bool {
 }
 
 fn etag(bucket: &Bucket, meta: Option<&Meta>, stamp: &Stamp) -> ETag {
-    let kept = if bucket.has_md5() { meta.and_then(|m| m.etag_of(stamp)) } else { None };
+    let kept = meta.filter(|_| may_have_tag(bucket, stamp)).and_then(|m| m.etag_of(stamp));
     kept.unwrap_or_else(|| stamp.etag())
+}
+
+/// Whether a tag may be kept for a file with this stamp: only if it is as we left it. HeadObject
+/// goes by this too, so that it never disagrees with a listing, which does not look for others.
+fn may_have_tag(bucket: &Bucket, stamp: &Stamp) -> bool {
+    bucket.has_md5() && clock::may_be_ours(stamp.mtime)
 }
 
 fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
@@ -228,8 +236,7 @@ pub(crate) fn etag_by_name(
     last: &str,
     stamp: &Stamp,
 ) -> ETag {
-    // A tag is kept only for a file as we left it.
-    if !bucket.has_md5() || !clock::may_be_ours(stamp.mtime) {
+    if !may_have_tag(bucket, stamp) {
         return stamp.etag();
     }
     let owner = Owner { inode: stamp.inode, name: last };
