@@ -1,4 +1,5 @@
-//! What a page of 1,000 keys costs in a folder of 1,000,000 names, and what the first one costs.
+//! What a page of 1,000 keys costs in a folder of 1,000,000 names, and what the first one costs;
+//! in 1,000 folders, and with an index.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -20,13 +21,37 @@ fn fill(dir: &Path) {
     std::thread::sleep(Duration::from_millis(50));
 }
 
+fn fill_folders(dir: &Path) {
+    for folder in 0..1000 {
+        let folder = dir.join(format!("{folder:03}"));
+        std::fs::create_dir(&folder).expect("a folder can be made");
+        for at in 0..NAMES / 1000 {
+            std::fs::File::create(folder.join(format!("{at:03}"))).expect("a file can be made");
+        }
+    }
+    std::thread::sleep(Duration::from_millis(50));
+}
+
 fn name(at: usize) -> String {
     format!("part-{}_object-{at:08}", at / 100_000)
 }
 
 fn open(dir: &Path) -> FsStore {
+    open_with(dir, Options::default())
+}
+
+/// With an index that is whole.
+fn open_indexed(dir: &Path) -> FsStore {
+    let store = open_with(dir, Options { index: true, ..Options::default() });
+    while !store.index_progress().expect("there is an index").is_whole() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    store
+}
+
+fn open_with(dir: &Path, options: Options) -> FsStore {
     let layout = Layout::Dirs(vec![("bench".into(), dir.into())]);
-    FsStore::open(layout, Options::default()).expect("the folder is there")
+    FsStore::open(layout, options).expect("the folder is there")
 }
 
 fn page(store: &FsStore, after: Option<String>, max_keys: u32, delimiter: Option<&str>) -> Page {
@@ -79,8 +104,29 @@ fn listing(criterion: &mut Criterion) {
             black_box(page)
         });
     });
+    let indexed = open_indexed(dir.path());
+    group.bench_function("page of 1,000 from the middle, with the index", |bencher| {
+        bencher.iter(|| black_box(page(&indexed, middle(), 1000, None)));
+    });
     group.finish();
 }
 
-criterion_group!(benches, listing);
+fn folders(criterion: &mut Criterion) {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    let dir = made.expect("a temporary folder");
+    fill_folders(dir.path());
+    let mut group = criterion.benchmark_group("listing 1,000 folders of 1,000");
+    for (with, store) in [("", open(dir.path())), (", with the index", open_indexed(dir.path()))] {
+        let middle = || Some("500/499".to_owned());
+        group.bench_function(format!("page of 1,000 across two folders{with}"), |bencher| {
+            bencher.iter(|| black_box(page(&store, middle(), 1000, None)));
+        });
+        group.bench_function(format!("1,000 common prefixes{with}"), |bencher| {
+            bencher.iter(|| black_box(page(&store, None, 1000, Some("/"))));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, listing, folders);
 criterion_main!(benches);
