@@ -133,12 +133,17 @@ pub(crate) struct Flags {
     #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) pin_threads_to_cpus: bool,
 
-    /// No effect yet: keep an index of the names for listings
+    /// Memory for the names of folders between listings
+    #[arg(long, help_heading = "Listing", env = "LOBOS_LIST_CACHE_MIB", hide_env = true)]
+    #[arg(value_name = "MIB", default_value_t = 256)]
+    pub(crate) list_cache_mib: u32,
+
+    /// Keep all names in memory; always true, thanks to inotify
     #[arg(short, long, help_heading = "Listing", env = "LOBOS_ENABLE_LOBOS_INDEX")]
     #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) enable_lobos_index: bool,
 
-    /// No effect yet: read the folders again every N seconds
+    /// Read them again every N seconds, for changes by other hosts
     #[arg(short = 'r', long, help_heading = "Listing", env = "LOBOS_LOBOS_INDEX_REFRESH_SEC")]
     #[arg(hide_env = true, value_name = "N")]
     pub(crate) lobos_index_refresh_sec: Option<u64>,
@@ -186,6 +191,16 @@ impl Flags {
             ));
         }
         Ok(())
+    }
+
+    /// Whether an index is kept.
+    pub(crate) fn has_index(&self) -> bool {
+        self.enable_lobos_index || self.refresh().is_some()
+    }
+
+    /// After how many seconds it is read again.
+    pub(crate) fn refresh(&self) -> Option<u64> {
+        self.lobos_index_refresh_sec.filter(|secs| *secs > 0)
     }
 
     /// The port.

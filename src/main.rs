@@ -3,6 +3,7 @@
 mod buckets;
 mod cli;
 mod credentials;
+mod progress;
 mod report;
 
 use std::io::ErrorKind;
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use lobos_drive::{Listener, Server, raise_file_limit};
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     match Flags::parse().with_environment(|name| std::env::var_os(name)).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
-            report::failure(&line);
+            report::say(&line);
             ExitCode::from(FAILED)
         }
     }
@@ -38,6 +39,7 @@ fn run(flags: Flags) -> Result<(), String> {
     let layout = buckets::layout(&flags)?;
     let config = config(&flags)?;
     let store = FsStore::open(layout.clone(), options(&flags)).map_err(|e| e.to_string())?;
+    let index = store.index_progress();
     let listener = listen(&flags)?;
     let addresses = listener.addresses().to_vec();
 
@@ -48,6 +50,9 @@ fn run(flags: Flags) -> Result<(), String> {
     server.stop.on_signals().map_err(|e| format!("cannot wait for signals: {e}"))?;
 
     report::started(&flags, &layout, &addresses);
+    if let Some(index) = index {
+        progress::show(index).map_err(|e| format!("cannot start a thread: {e}"))?;
+    }
     let ended = match flags.runtime {
         Runtime::Mio => lobos_mio::serve(server),
         Runtime::Tokio => lobos_tokio::serve(server),
@@ -63,6 +68,9 @@ fn options(flags: &Flags) -> Options {
         follow_symlinks: flags.follow_symlinks,
         min_part_size: flags.min_part_size,
         expire_uploads: flags.expire_uploads,
+        list_cache: usize::try_from(flags.list_cache_mib).unwrap_or(usize::MAX) << 20,
+        index: flags.has_index(),
+        refresh: flags.refresh().map(Duration::from_secs),
     }
 }
 

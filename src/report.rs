@@ -11,7 +11,7 @@ use crate::cli::Flags;
 use crate::credentials;
 
 /// One line on stderr.
-pub(crate) fn failure(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(stderr(), "lobos: {line}");
 }
 
@@ -55,8 +55,10 @@ fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
     if !flags.cors_origin.is_empty() {
         row("origins", &flags.cors_origin.join(", "));
     }
-    if flags.enable_lobos_index || flags.lobos_index_refresh_sec.is_some() {
-        row("note", "--enable-lobos-index and --lobos-index-refresh-sec have no effect yet");
+    match flags.refresh() {
+        Some(secs) => row("index", &format!("in memory, read again every {secs} s")),
+        None if flags.has_index() => row("index", "in memory"),
+        None => {}
     }
     for address in addresses {
         let _ = writeln!(text, "listening on http://{address}");
@@ -111,14 +113,14 @@ mod tests {
 
     #[test]
     fn says_every_option() {
-        // Buckets and choices are all there, and flags without effect say so.
+        // Buckets and choices are all there, and an index only if there is one.
         let args = ["-t", "1", "--runtime", "smol", "--etag", "fast", "--durability", "disk", "-e"];
         let text = said(&args);
-        for part in ["photos = /home/x/photos", "smol, 1 thread\n", "fast", "disk", "no effect yet"]
-        {
+        for part in ["photos = /home/x/photos", "smol, 1 thread\n", "fast", "disk", "in memory\n"] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert!(!said(&[]).contains("no effect"));
+        assert!(!said(&["-r", "0"]).contains("index"));
+        assert!(said(&["-r", "5"]).contains("in memory, read again every 5 s\n"));
     }
 
     #[test]

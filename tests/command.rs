@@ -5,8 +5,10 @@
 #[macro_use]
 mod support;
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStringExt as _;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -290,11 +292,36 @@ fn wrong_flags() {
 }
 
 #[test]
-fn index_flags_say_so() {
-    // -e and -r are accepted, and one line says that they have no effect yet.
-    let server = Setup::new(Runtime("mio")).arg("-e").arg("-r").arg("60").start();
-    let notes = server.said().iter().filter(|line| line.contains("no effect yet"));
-    assert_eq!(notes.count(), 1);
+fn index_says_when_it_is_whole() {
+    // With an index the log says once how many names there are, and the first lines that it is.
+    let setup = Setup::new(Runtime("mio")).arg("-e").arg("-r").arg("60");
+    for key in ["a", "d/b", "d/c"] {
+        let path = setup.home().join("bench").join(key);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let server = setup.start();
+    assert!(server.said().iter().any(|line| line.contains("in memory, read again every 60 s")));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(server.get("/bench").expect(200).all("Key").len(), 3);
+    let (_, log) = server.signal(Signal::TERM);
+    assert!(log.starts_with("lobos: index whole: 4 names in 2 folders, "), "{log}");
+    assert_eq!(log.lines().count(), 1);
+}
+
+#[test]
+fn names_left_out_are_counted() {
+    // Names that no key can have are left out, the page is full without them, and the log says so.
+    let server = Setup::new(Runtime("mio")).start();
+    for at in 0..5_u8 {
+        server.place(&format!("d/{at}"), "x");
+        let name = OsString::from_vec(vec![b'a' + at, 0xff]);
+        fs::write(server.path("d").join(name), "").unwrap();
+    }
+    let page = server.get("/bench?list-type=2&prefix=d/&max-keys=5").expect(200);
+    assert_eq!((page.all("Key").len(), page.one("IsTruncated")), (5, "false".into()));
+    let (_, log) = server.signal(Signal::TERM);
+    assert_eq!(log, "lobos: not listed, since not UTF-8: 5 names beside \"0\"\n");
 }
 
 #[test]

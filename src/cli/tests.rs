@@ -185,11 +185,21 @@ fn switches() {
 
 #[test]
 fn index() {
-    // The flags of the original's index are understood.
-    let flags = with(&["-e", "-r", "60"]);
-    assert!(flags.enable_lobos_index);
-    assert_eq!(flags.lobos_index_refresh_sec, Some(60));
+    // There is an index if one of its two flags asks for it; no seconds are never.
+    for (flags, has_index, refresh) in [
+        (&[][..], false, None),
+        (&["-e"], true, None),
+        (&["-r", "0"], false, None),
+        (&["-r", "60"], true, Some(60)),
+        (&["--enable-lobos-index", "--lobos-index-refresh-sec", "0"], true, None),
+    ] {
+        let flags = with(flags);
+        assert_eq!((flags.has_index(), flags.refresh()), (has_index, refresh));
+    }
     refused(&["--lobos-index-refresh-sec", "soon"]);
+    assert_eq!(with(&[]).list_cache_mib, 256);
+    assert_eq!(with(&["--list-cache-mib", "0"]).list_cache_mib, 0);
+    refused(&["--list-cache-mib", "much"]);
 }
 
 #[test]

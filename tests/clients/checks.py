@@ -88,14 +88,15 @@ class Client:
 PARTS = folder.body("parts", (16 << 20) + 1)
 
 
-def rounds(place, client, at, without=(), large=PARTS, before=True):
+def rounds(place, client, at, without=(), uncopied=(), parts="in parts.bin", large=PARTS, before=True):
     """Every awkward name and a large object: put, on the disk, get, list, copy and delete.
 
-    `without` are parts of names that the client itself cannot say, with the reason beside them.
+    `without` are parts of names that the client itself cannot say, `uncopied` of those that it
+    cannot copy, with the reason beside them; `parts` is the name of the large one.
     """
     names = [n for n in folder.NAMES if not any(part in n for part in without)]
     wanted = {f"{at}/{name}": folder.body(name) for name in names}
-    wanted |= {f"{at}/empty.bin": b"", f"{at}/in parts.bin": large}
+    wanted |= {f"{at}/empty.bin": b"", f"{at}/{parts}": large}
     for key, data in wanted.items():
         client.put(key, data)
         stored(place, key, data)
@@ -109,7 +110,8 @@ def rounds(place, client, at, without=(), large=PARTS, before=True):
         folder.same("list", sorted(client.listed(f"{at}/"), key=str.encode), in_order(wanted))
         folder.same("pages", sorted(client.listed("many/"), key=str.encode), folder.many_keys())
     if client.copy:
-        for name in ("plain.txt", "with some spaces.txt", "in parts.bin"):
+        copied = ("plain.txt", "with some spaces.txt", parts)
+        for name in (n for n in copied if not any(part in n for part in uncopied)):
             client.copy(f"{at}/{name}", f"{at}-copy/{name}")
             stored(place, f"{at}-copy/{name}", wanted[f"{at}/{name}"])
     missing(client, f"{at}/missing")

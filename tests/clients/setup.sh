@@ -5,6 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 clients=$(cd "$here/../.." && pwd)/target/clients
 
 mkdir -p "$clients"
+clients=$(cd "$clients" && pwd -P) # a virtual environment knows the place itself, not a link to it
 exec 9>"$clients/lock"
 flock 9 # test processes may start together
 
@@ -18,12 +19,7 @@ done
 [ -x /usr/bin/fusermount ] || packages+=(fuse3)
 /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
-    as_root=()
-    [ "$(id -u)" = 0 ] || as_root=(sudo)
-    apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
-    "${apt[@]}" update
-    "${apt[@]}" install -y --no-install-recommends "${packages[@]}" >"$clients/apt.log" 2>&1 ||
-        { cat "$clients/apt.log" >&2; exit 1; }
+    "$here/apt" "${packages[@]}" >"$clients/apt.log" 2>&1 || { cat "$clients/apt.log" >&2; exit 1; }
 fi
 
 # venv NAME FILE: a virtual environment works only where it was made, so its stamp holds the place.

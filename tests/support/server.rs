@@ -80,6 +80,10 @@ impl Setup {
         let mut command = contained(self.home.path());
         command.args(["--port", "0", "--runtime", self.runtime.0]);
         command.env("LOBOS_THREADS", "2").args(&self.args);
+        if self.runtime.0 == "tokio" {
+            // Nobody may notice whether there is an index: every test meets one on one runtime.
+            command.env("LOBOS_ENABLE_LOBOS_INDEX", "1");
+        }
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let err = child.stderr.take().unwrap();

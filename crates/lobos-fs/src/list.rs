@@ -1,6 +1,7 @@
 //! ListObjects: fills one page from the files of a bucket and the keys that it keeps aside.
 
 use std::iter::Peekable;
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 use lobos_proto::Error;
@@ -10,7 +11,8 @@ use rustix::io::Errno;
 use crate::aside::{self, AsideKey};
 use crate::bucket::Bucket;
 use crate::error;
-use crate::snapshot::Snapshots;
+use crate::readers::Readers;
+use crate::snapshot::{Live, Snapshots};
 use crate::walk::{Entry, Seek, Walk};
 
 /// Lists buckets.
@@ -19,49 +21,69 @@ use crate::walk::{Entry, Seek, Walk};
 /// object itself: S3 has no empty folders, and `aws s3 rm --recursive` must be able to remove all
 /// that it is shown. What nobody may read, and names that are not UTF-8, show as if they were not
 /// there.
-#[derive(Default)]
 pub(crate) struct Lister {
-    snapshots: Snapshots,
+    snapshots: Arc<Snapshots>,
+    readers: Readers,
 }
 
+/// Pages of more keys than this run where attributes are read faster: the way there costs some
+/// 15 us.
+const LONG: u32 = 32;
+
 impl Lister {
+    /// Keeps names of folders within a budget in bytes, and takes those of the folders in `live`.
+    pub(crate) fn new(budget: usize, live: Arc<Live>) -> Self {
+        let snapshots = Arc::new(Snapshots::new(budget, live));
+        Self { snapshots, readers: Readers::default() }
+    }
+
     /// One page of a bucket, as it is now.
     ///
     /// # Errors
     /// What the disk says of the bucket itself. A folder beneath it that cannot be read holds
     /// nothing.
     pub(crate) fn page(&self, bucket: &Bucket, request: ListObjects) -> Result<Page, Error> {
-        let mut page = Page { request, objects: Vec::new(), prefixes: Vec::new(), next: None };
-        match self.fill(bucket, &mut page) {
-            Ok(()) => Ok(page),
-            Err(errno) => Err(error::read(errno)),
+        let is_read = bucket.has_md5() && !self.snapshots.live().wanted.is_open();
+        if !is_read || request.max_keys <= LONG {
+            return page(&self.snapshots, bucket, request);
         }
+        let (snapshots, bucket) = (Arc::clone(&self.snapshots), bucket.clone());
+        self.readers.run(move || page(&snapshots, &bucket, request))?
     }
+}
 
-    fn fill(&self, bucket: &Bucket, page: &mut Page) -> Result<(), Errno> {
-        let Page { request, objects, prefixes, next } = page;
-        let (prefix, after) = (request.prefix.as_str(), request.after.as_deref());
-        let is_over = after.is_some_and(|after| after > prefix && !after.starts_with(prefix));
-        if request.max_keys == 0 || is_over {
-            return Ok(());
-        }
-        let after = after.filter(|after| after.starts_with(prefix));
-        let mut keys = Keys::new(self, bucket, request, after)?;
-        let mut left = request.max_keys;
-        while let Some(found) = keys.next()? {
-            if left == 0 {
-                let last = objects.last().map(|object: &ListedObject| &object.key);
-                *next = last.max(prefixes.last()).cloned();
-                break;
-            }
-            left -= 1;
-            match found {
-                Found::Object(object) => objects.push(object),
-                Found::Prefix(prefix) => prefixes.push(prefix),
-            }
-        }
-        Ok(())
+fn page(snapshots: &Snapshots, bucket: &Bucket, request: ListObjects) -> Result<Page, Error> {
+    let mut page = Page { request, objects: Vec::new(), prefixes: Vec::new(), next: None };
+    match fill(snapshots, bucket, &mut page) {
+        Ok(()) => Ok(page),
+        Err(errno) => Err(error::read(errno)),
     }
+}
+
+fn fill(snapshots: &Snapshots, bucket: &Bucket, page: &mut Page) -> Result<(), Errno> {
+    let Page { request, objects, prefixes, next } = page;
+    let (prefix, after) = (request.prefix.as_str(), request.after.as_deref());
+    let is_over = after.is_some_and(|after| after > prefix && !after.starts_with(prefix));
+    if request.max_keys == 0 || is_over {
+        return Ok(());
+    }
+    let after = after.filter(|after| after.starts_with(prefix));
+    snapshots.live().drain();
+    let mut keys = Keys::new(snapshots, bucket, request, after)?;
+    let mut left = request.max_keys;
+    while let Some(found) = keys.next()? {
+        if left == 0 {
+            let last = objects.last().map(|object: &ListedObject| &object.key);
+            *next = last.max(prefixes.last()).cloned();
+            break;
+        }
+        left -= 1;
+        match found {
+            Found::Object(object) => objects.push(object),
+            Found::Prefix(prefix) => prefixes.push(prefix),
+        }
+    }
+    Ok(())
 }
 
 /// What counts as one on a page.
@@ -81,13 +103,13 @@ struct Keys<'a> {
 impl<'a> Keys<'a> {
     /// `after` begins with the prefix.
     fn new(
-        lister: &'a Lister,
+        snapshots: &'a Snapshots,
         bucket: &'a Bucket,
         request: &'a ListObjects,
         after: Option<&str>,
     ) -> Result<Self, Errno> {
         let (prefix, delimiter) = (request.prefix.as_str(), request.delimiter.as_deref());
-        let files = Walk::new(bucket, &lister.snapshots, prefix)?;
+        let files = Walk::new(bucket, snapshots, prefix)?;
         let aside = aside::keys(bucket, prefix, after);
         let aside = aside.map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
         let aside = aside.into_iter().peekable();

@@ -15,7 +15,7 @@ use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::sidecar::{self, Gone, Owner};
-use crate::{aside, error, folder, mime, warn};
+use crate::{aside, clock, error, folder, mime, readers, warn};
 
 /// An object, opened: what is known of it and its bytes belong together whatever happens to the
 /// key afterwards.
@@ -226,10 +226,15 @@ pub(crate) fn etag_by_name(
     last: &str,
     stamp: &Stamp,
 ) -> ETag {
-    if !bucket.has_md5() {
+    // A tag is kept only for a file as we left it.
+    if !bucket.has_md5() || !clock::may_be_ours(stamp.mtime) {
         return stamp.etag();
     }
     let owner = Owner { inode: stamp.inode, name: last };
+    if readers::enter(folder) {
+        let meta = sidecar::read_by_path(bucket, name.to_bytes(), owner);
+        return etag(bucket, meta.as_ref(), stamp);
+    }
     // One call and no opening: there is no getxattrat before Linux 6.13.
     let mut path = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
     path.extend_from_slice(name.to_bytes());

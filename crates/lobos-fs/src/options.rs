@@ -17,6 +17,13 @@ pub struct Options {
     pub min_part_size: u64,
     /// After how much time without a new part a multipart upload is dropped.
     pub expire_uploads: Duration,
+    /// Memory for the names of folders between listings, in bytes.
+    pub list_cache: usize,
+    /// Whether all names are read at the start and kept in memory, kept true by inotify.
+    pub index: bool,
+    /// How often the index is read again, for what inotify does not tell: changes by other hosts
+    /// that share the file system.
+    pub refresh: Option<Duration>,
 }
 
 impl Default for Options {
@@ -27,6 +34,9 @@ impl Default for Options {
             follow_symlinks: false,
             min_part_size: 5 << 20,
             expire_uploads: Duration::from_secs(7 * 86_400),
+            list_cache: 256 << 20,
+            index: false,
+            refresh: None,
         }
     }
 }

@@ -182,7 +182,7 @@ impl Roots {
     }
 
     /// In byte order; some may turn out not to be folders.
-    fn names(&self) -> Result<Vec<BucketName>, Error> {
+    pub(crate) fn names(&self) -> Result<Vec<BucketName>, Error> {
         let root = match &self.kind {
             Kind::Dirs(dirs) => return Ok(dirs.iter().map(|(name, _)| name.clone()).collect()),
             Kind::Root(root) => root.fd(Sure::Now).map_err(error::read)?,

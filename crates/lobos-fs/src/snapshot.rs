@@ -1,9 +1,12 @@
 //! What a folder holds, as its sorted names: S3's byte order is a depth-first walk over these.
 //!
-//! A snapshot has names and kinds, no sizes and no times: those change without the folder
-//! changing, so whoever wants them asks the file system.
+//! A snapshot has names and kinds. Sizes and times change without the folder changing, so whoever
+//! wants them asks the file system; only a folder that is watched has them too (`live.rs`).
 
+mod attr;
 mod cache;
+mod live;
+mod view;
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
@@ -12,7 +15,11 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType, RawDir, StatxFlags, statx};
 use rustix::io::Errno;
 
-pub(crate) use cache::{Id, Snapshots};
+use crate::warn;
+pub(crate) use attr::Attr;
+pub(crate) use cache::{Id, Known, Snapshots};
+pub(crate) use live::Live;
+pub(crate) use view::{At, Seen, View};
 
 /// Where the kernel puts names.
 pub(crate) type Buffer = [MaybeUninit<u8>];
@@ -34,6 +41,17 @@ pub(crate) enum Kind {
     FolderLink,
 }
 
+impl Kind {
+    fn letter(self) -> u8 {
+        match self {
+            Self::File => b'f',
+            Self::Folder => b'd',
+            Self::FileLink => b'l',
+            Self::FolderLink => b'L',
+        }
+    }
+}
+
 /// The names of one folder in byte order, folders as `name/`. Special files and names that are
 /// not UTF-8 are left out: no key can mean them.
 #[derive(Debug)]
@@ -42,6 +60,8 @@ pub(crate) struct Snapshot {
     arena: Box<str>,
     /// Where each entry begins, and at last where the arena ends.
     starts: Box<[u32]>,
+    /// Per entry what is known of it, or empty.
+    attrs: Box<[Attr]>,
 }
 
 impl Snapshot {
@@ -59,12 +79,22 @@ impl Snapshot {
 
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
-        self.starts.len() - 1
+        self.starts.len().saturating_sub(1)
     }
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.arena.len() + size_of_val(&*self.starts)
+        self.arena.len() + size_of_val(&*self.starts) + size_of_val(&*self.attrs)
+    }
+
+    /// What is known of an entry.
+    pub(crate) fn attr(&self, at: usize) -> Attr {
+        self.attrs.get(at).copied().unwrap_or(Attr::UNKNOWN)
+    }
+
+    /// The same names with what is known of each.
+    pub(crate) fn with_attrs(self, attrs: Box<[Attr]>) -> Self {
+        Self { attrs, ..self }
     }
 
     /// The name of an entry; with its slash if it is a folder.
@@ -118,6 +148,8 @@ struct Names {
     raws: Vec<Raw>,
     /// How many first bytes all names share.
     common: usize,
+    /// Names that are not UTF-8.
+    left_out: usize,
 }
 
 /// One name in the arena.
@@ -145,20 +177,23 @@ impl Names {
     }
 
     fn take(&mut self, folder: Fd<'_>, name: &CStr, kind: FileType) -> Result<(), Errno> {
-        let Ok(text) = name.to_str() else { return Ok(()) };
+        let Ok(text) = name.to_str() else {
+            self.left_out += 1;
+            return Ok(());
+        };
         match known(folder, name, kind) {
-            FileType::RegularFile => self.push(text, "", b'f'),
+            FileType::RegularFile => self.push(text, "", Kind::File),
             FileType::Directory if text == "." || text == ".." => Ok(()),
-            FileType::Directory => self.push(text, "/", b'd'),
+            FileType::Directory => self.push(text, "/", Kind::Folder),
             FileType::Symlink => {
-                self.push(text, "", b'l')?;
-                self.push(text, "/", b'L')
+                self.push(text, "", Kind::FileLink)?;
+                self.push(text, "/", Kind::FolderLink)
             }
             _ => Ok(()),
         }
     }
 
-    fn push(&mut self, name: &str, slash: &str, kind: u8) -> Result<(), Errno> {
+    fn push(&mut self, name: &str, slash: &str, kind: Kind) -> Result<(), Errno> {
         // Each name gets two more bytes in the sorted arena, whose offsets have 32 bits as well.
         let later = self.arena.len() + 2 * self.raws.len() + 1024;
         u32::try_from(later).map_err(|_| Errno::OVERFLOW)?;
@@ -175,7 +210,7 @@ impl Names {
                 same.take_while(|(a, b)| a == b).count()
             }
         };
-        self.raws.push(Raw { head: 0, start, len, kind });
+        self.raws.push(Raw { head: 0, start, len, kind: kind.letter() });
         Ok(())
     }
 
@@ -194,6 +229,10 @@ impl Names {
             raw.head = u64::from_be_bytes(head);
         }
         self.raws.sort_unstable_by(|a, b| a.head.cmp(&b.head).then_with(|| name(a).cmp(name(b))));
+        if self.left_out > 0 {
+            let (count, first) = (self.left_out, self.raws.first().map_or("", name));
+            warn::warn(&format!("not listed, since not UTF-8: {count} names beside {first:?}"));
+        }
         let mut sorted = String::with_capacity(arena.len() + 2 * self.raws.len());
         let mut starts = Vec::with_capacity(self.raws.len() + 1);
         for raw in &self.raws {
@@ -203,7 +242,48 @@ impl Names {
             sorted.push(char::from(raw.kind));
         }
         starts.push(offset(sorted.len()));
-        Snapshot { arena: sorted.into(), starts: starts.into() }
+        Snapshot { arena: sorted.into(), starts: starts.into(), attrs: [].into() }
+    }
+}
+
+/// A snapshot while it is put together of names that come in order.
+struct Sorted {
+    arena: String,
+    starts: Vec<u32>,
+    /// Empty if none are kept.
+    attrs: Vec<Attr>,
+    has_attrs: bool,
+}
+
+impl Sorted {
+    /// Room for the names of `old` and `more` of them.
+    fn new(old: &Snapshot, more: usize) -> Self {
+        let has_attrs = !old.attrs.is_empty();
+        let count = old.len() + more;
+        Self {
+            arena: String::with_capacity(old.arena.len() + 32 * more),
+            starts: Vec::with_capacity(count + 1),
+            attrs: Vec::with_capacity(if has_attrs { count } else { 0 }),
+            has_attrs,
+        }
+    }
+
+    /// `None` if the names are too many.
+    fn push(&mut self, name: &str, kind: Kind, attr: Attr) -> Option<()> {
+        u32::try_from(self.arena.len() + name.len() + 2).ok()?;
+        self.starts.push(offset(self.arena.len()));
+        self.arena.push_str(name);
+        self.arena.push('\0');
+        self.arena.push(char::from(kind.letter()));
+        if self.has_attrs {
+            self.attrs.push(attr);
+        }
+        Some(())
+    }
+
+    fn finish(mut self) -> Snapshot {
+        self.starts.push(offset(self.arena.len()));
+        Snapshot { arena: self.arena.into(), starts: self.starts.into(), attrs: self.attrs.into() }
     }
 }
 
@@ -232,8 +312,8 @@ mod tests {
         let mut all = Names::default();
         for name in names {
             match name.strip_suffix('/') {
-                Some(name) => all.push(name, "/", b'd').unwrap(),
-                None => all.push(name, "", b'f').unwrap(),
+                Some(name) => all.push(name, "/", Kind::Folder).unwrap(),
+                None => all.push(name, "", Kind::File).unwrap(),
             }
         }
         all.sort()

@@ -1,5 +1,7 @@
 //! The store: one arm per operation.
 
+use std::sync::Arc;
+
 use lobos_proto::op::{
     Acl, DeleteKey, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
     UploadPart, UploadPartCopy,
@@ -8,6 +10,7 @@ use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Stor
 
 use crate::append::Append;
 use crate::bucket::{Bucket, Shared};
+use crate::index::{Index, IndexProgress};
 use crate::list::Lister;
 use crate::locks::Locks;
 use crate::multipart;
@@ -16,13 +19,15 @@ use crate::options::{Durability, Layout, OpenError, Options, Quirks};
 use crate::roots::{Roots, Sure};
 use crate::scratch::Scratches;
 use crate::seen::Seen;
+use crate::snapshot::Live;
 use crate::upload::Upload;
 use crate::{configuration, copy, delete, rename, tagging};
 
 /// Buckets that are directories, objects that are plain files.
 pub struct FsStore {
-    roots: Roots,
+    roots: Arc<Roots>,
     lister: Lister,
+    index: Option<Index>,
     sweeps: multipart::Sweeps,
     renamed: rename::Done,
     durable: bool,
@@ -47,9 +52,19 @@ impl FsStore {
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
         let shared = Shared { options, quirks, locks, seen, scratches };
         let durable = options.durability == Durability::Disk;
-        let (lister, sweeps) = (Lister::default(), multipart::Sweeps::default());
-        let (roots, renamed) = (Roots::open(layout, shared)?, rename::Done::default());
-        Ok(Self { roots, lister, sweeps, renamed, durable })
+        let roots = Arc::new(Roots::open(layout, shared)?);
+        let live = Arc::new(Live::default());
+        let lister = Lister::new(options.list_cache, Arc::clone(&live));
+        let start = || Index::start(Arc::clone(&roots), live, options.refresh);
+        let index = options.index.then(start).transpose();
+        let index = index.map_err(|e| OpenError(format!("the index cannot be read: {e}")))?;
+        let (sweeps, renamed) = (multipart::Sweeps::default(), rename::Done::default());
+        Ok(Self { roots, lister, index, sweeps, renamed, durable })
+    }
+
+    /// How far the index is, if there is one.
+    pub fn index_progress(&self) -> Option<IndexProgress> {
+        self.index.as_ref().map(Index::progress)
     }
 
     /// The object, and the bucket that it is in. A bucket whose folder was replaced a moment ago

@@ -18,6 +18,13 @@ use tempfile::TempDir;
 struct Bucket {
     dir: TempDir,
     store: FsStore,
+    /// The same folder with an index: each page must be the same.
+    indexed: Option<FsStore>,
+}
+
+/// Options of a store with an index.
+fn indexed(options: Options) -> Options {
+    Options { index: true, ..options }
 }
 
 impl Bucket {
@@ -26,9 +33,20 @@ impl Bucket {
     }
 
     fn with(options: Options) -> Self {
+        let mut bucket = Self::alone(options);
+        bucket.indexed = Some(FsStore::open(bucket.layout(), indexed(options)).unwrap());
+        bucket
+    }
+
+    /// With one store only.
+    fn alone(options: Options) -> Self {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let layout = Layout::Dirs(vec![("bucket".into(), dir.path().into())]);
-        Self { store: FsStore::open(layout, options).unwrap(), dir }
+        Self { store: FsStore::open(layout, options).unwrap(), dir, indexed: None }
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Dirs(vec![("bucket".into(), self.dir.path().into())])
     }
 
     fn path(&self, key: impl AsRef<Path>) -> std::path::PathBuf {
@@ -62,6 +80,14 @@ impl Bucket {
     }
 
     fn page(&self, query: &Query) -> Page {
+        let page = self.page_of(&self.store, query);
+        if let Some(indexed) = &self.indexed {
+            assert_eq!(self.page_of(indexed, query), page, "with the index");
+        }
+        page
+    }
+
+    fn page_of(&self, store: &FsStore, query: &Query) -> Page {
         let request = ListObjects {
             bucket: BucketName::new("bucket").unwrap(),
             prefix: query.prefix.clone(),
@@ -71,7 +97,7 @@ impl Bucket {
             encode: false,
             version: ListingVersion::V2 { start_after: None, token: None, fetch_owner: false },
         };
-        match self.store.call(Request::ListObjects(request)) {
+        match store.call(Request::ListObjects(request)) {
             Ok(Outcome::Done(Response::ListObjects(page))) => *page,
             Ok(_) => panic!("not a page"),
             Err(error) => panic!("{error}"),
@@ -423,7 +449,12 @@ impl Drop for Stop<'_> {
 #[test]
 fn others_at_work() {
     // While others make and remove files, every key that is there all the time is listed once.
-    let bucket = Bucket::new();
+    for options in [Options::default(), indexed(Options::default())] {
+        others_work_on(&Bucket::alone(options));
+    }
+}
+
+fn others_work_on(bucket: &Bucket) {
     let mut keys = BTreeSet::new();
     for at in 0..3000_u32 {
         keys.insert(format!("many/{at:05}"));

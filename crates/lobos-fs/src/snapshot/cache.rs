@@ -2,9 +2,10 @@
 //!
 //! A snapshot is true as long as the folder's times are what they were when its reading began, and
 //! that was long enough after the last change for the next change to get another time. Small
-//! folders are read each time, which costs less than to keep them.
+//! folders are read each time, which costs less than to keep them. Large ones that change between
+//! two listings are watched.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,10 +14,8 @@ use lobos_proto::Timestamp;
 use rustix::fs::{AtFlags, RawDir, SeekFrom, Statx, StatxFlags, StatxTimestamp, seek, statx};
 use rustix::io::Errno;
 
-use super::{Buffer, Names, Snapshot};
-
-/// Memory for snapshots, in bytes.
-const BUDGET: usize = 256 << 20;
+use super::live::{Mark, Watched};
+use super::{Buffer, Live, Names, Snapshot, View};
 
 /// Folders with fewer names are read each time: at this size both cost about the same.
 const SMALL: usize = 32;
@@ -28,11 +27,14 @@ const OVERHEAD: usize = 256;
 /// closer than that may leave the same time.
 const TICK: Duration = Duration::from_millis(20);
 
+/// Of so many folders it is known that they change.
+const BUSY: usize = 1024;
+
 /// Which folder it is, whatever its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Id {
-    dev: (u32, u32),
-    inode: u64,
+    pub(super) dev: (u32, u32),
+    pub(super) inode: u64,
 }
 
 /// The times of a folder.
@@ -46,6 +48,27 @@ struct Stamp {
 pub(crate) struct Snapshots {
     kept: Mutex<Kept>,
     gates: Mutex<HashMap<Id, Arc<Gate>>>,
+    live: Arc<Live>,
+    /// Memory for names, in bytes.
+    budget: usize,
+}
+
+/// What is known of a folder.
+pub(crate) struct Known {
+    pub(crate) id: Id,
+    pub(crate) view: View,
+    /// It is watched with its files: what was seen of one stays true.
+    pub(crate) full: bool,
+    /// The object that it is itself, if that is known without looking.
+    pub(crate) mark: Option<Mark>,
+    /// For [`Live::set_mark`].
+    pub(crate) altered: u64,
+}
+
+impl Known {
+    fn of(id: Id, view: View) -> Self {
+        Self { id, view, full: false, mark: None, altered: 0 }
+    }
 }
 
 /// Whoever builds the snapshot of a large folder holds the lock; those who wait for it find what
@@ -54,43 +77,53 @@ type Gate = Mutex<Option<Built>>;
 
 struct Built {
     begun: Instant,
-    snapshot: Arc<Snapshot>,
-}
-
-impl Default for Snapshots {
-    fn default() -> Self {
-        Self { kept: Mutex::new(Kept::new(BUDGET)), gates: Mutex::default() }
-    }
+    view: View,
 }
 
 impl Snapshots {
+    /// Keeps names within a budget in bytes, and beside it those of the folders in `live`.
+    pub(crate) fn new(budget: usize, live: Arc<Live>) -> Self {
+        let kept = Mutex::new(Kept::new(budget));
+        Self { kept, gates: Mutex::default(), live, budget }
+    }
+
+    /// The folders that are watched.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// A folder that is watched, as of the last [`Live::drain`].
+    pub(crate) fn watched(&self, id: Id) -> Option<Known> {
+        let Watched { view, full, mark, altered } = self.live.find(id)?;
+        Some(Known { id, view, full, mark, altered })
+    }
+
     /// The names of a folder that was just opened: what it holds now, or held at some time since
-    /// this was called.
+    /// the last [`Live::drain`].
     ///
     /// # Errors
     /// Whatever the disk says, except that a folder that was removed is an empty one.
-    pub(crate) fn read(
-        &self,
-        folder: BorrowedFd<'_>,
-        buffer: &mut Buffer,
-    ) -> Result<(Id, Arc<Snapshot>), Errno> {
+    pub(crate) fn read(&self, folder: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<Known, Errno> {
         let (wall, began) = (SystemTime::now(), Instant::now());
         let (id, stamp) = look(folder)?;
+        if let Some(known) = self.watched(id) {
+            return Ok(known);
+        }
         if let Some(snapshot) = lock(&self.kept).find(id, stamp) {
-            return Ok((id, snapshot));
+            return Ok(Known::of(id, View::new(snapshot)));
         }
         let mut dir = RawDir::new(folder, &mut *buffer);
         let mut names = Names::default();
         names.read(&mut dir, folder)?;
         // The end of a folder shows only in the call that finds nothing more.
         if names.read(&mut dir, folder)? {
-            return Ok((id, self.build(id, began, folder, buffer)?));
+            return Ok(Known::of(id, self.build(id, began, folder, buffer)?));
         }
         let snapshot = Arc::new(names.sort());
         if snapshot.len() >= SMALL {
             lock(&self.kept).put(id, stamp, wall, &snapshot);
         }
-        Ok((id, snapshot))
+        Ok(Known::of(id, View::new(snapshot)))
     }
 
     /// Builds the snapshot of a large folder, or waits for who does.
@@ -100,18 +133,21 @@ impl Snapshots {
         asked: Instant,
         folder: BorrowedFd<'_>,
         buffer: &mut Buffer,
-    ) -> Result<Arc<Snapshot>, Errno> {
+    ) -> Result<View, Errno> {
         let gate = Arc::clone(lock(&self.gates).entry(id).or_default());
         let result = Self::pass(&gate, asked, || {
             let wall = SystemTime::now();
             let (_, stamp) = look(folder)?;
             if let Some(snapshot) = lock(&self.kept).find(id, stamp) {
-                return Ok(snapshot);
+                return Ok(View::new(snapshot));
             }
             seek(folder, SeekFrom::Start(0))?;
+            if lock(&self.kept).busy.contains(&id) {
+                return self.watch(id, folder, buffer);
+            }
             let snapshot = Arc::new(Snapshot::read(folder, buffer)?);
             lock(&self.kept).put(id, stamp, wall, &snapshot);
-            Ok(snapshot)
+            Ok(View::new(snapshot))
         });
         let mut gates = lock(&self.gates);
         // Ours and the one in the map: nobody waits any more.
@@ -121,21 +157,36 @@ impl Snapshots {
         result
     }
 
+    /// Reads a folder that changes all the time, and hears of what changes from now on.
+    fn watch(&self, id: Id, folder: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<View, Errno> {
+        let ticket = self.live.begin(folder, id, false);
+        let read = Snapshot::read(folder, buffer).map(Arc::new);
+        let Some(ticket) = ticket else { return read.map(View::new) };
+        let Ok(snapshot) = read else {
+            self.live.abandon(&ticket);
+            return read.map(View::new);
+        };
+        let view = self.live.finish(&ticket, Arc::clone(&snapshot), None, 0);
+        let used = self.live.trim(self.budget);
+        lock(&self.kept).shrink(self.budget - used.min(self.budget));
+        Ok(view.unwrap_or_else(|| View::new(snapshot)))
+    }
+
     /// Takes what another has built meanwhile, if it was begun since `asked`: even in a folder
     /// that changes all the time it is no older than an own reading could be.
     fn pass(
         gate: &Gate,
         asked: Instant,
-        read: impl FnOnce() -> Result<Arc<Snapshot>, Errno>,
-    ) -> Result<Arc<Snapshot>, Errno> {
+        read: impl FnOnce() -> Result<View, Errno>,
+    ) -> Result<View, Errno> {
         let mut last = lock(gate);
         if let Some(built) = last.as_ref().filter(|built| built.begun >= asked) {
-            return Ok(Arc::clone(&built.snapshot));
+            return Ok(built.view.clone());
         }
         let begun = Instant::now();
-        let snapshot = read()?;
-        *last = Some(Built { begun, snapshot: Arc::clone(&snapshot) });
-        Ok(snapshot)
+        let view = read()?;
+        *last = Some(Built { begun, view: view.clone() });
+        Ok(view)
     }
 }
 
@@ -147,6 +198,8 @@ struct Kept {
     uses: u64,
     entries: HashMap<Id, Entry>,
     order: BTreeMap<u64, Id>,
+    /// Folders that changed since they were read, or just before.
+    busy: HashSet<Id>,
 }
 
 struct Entry {
@@ -157,13 +210,15 @@ struct Entry {
 
 impl Kept {
     fn new(budget: usize) -> Self {
-        Self { budget, used: 0, uses: 0, entries: HashMap::new(), order: BTreeMap::new() }
+        let (entries, order, busy) = (HashMap::new(), BTreeMap::new(), HashSet::new());
+        Self { budget, used: 0, uses: 0, entries, order, busy }
     }
 
     fn find(&mut self, id: Id, stamp: Stamp) -> Option<Arc<Snapshot>> {
         let entry = self.entries.get_mut(&id)?;
         if entry.stamp != stamp {
             self.remove(id);
+            self.is_busy(id);
             return None;
         }
         self.uses += 1;
@@ -180,6 +235,9 @@ impl Kept {
         let tick = u64::try_from(TICK.as_nanos()).unwrap_or(u64::MAX);
         let settled = began > stamp.changed.nanos.saturating_add(tick);
         let cost = cost(snapshot);
+        if !settled {
+            self.is_busy(id);
+        }
         if !settled || cost > self.budget {
             return;
         }
@@ -188,11 +246,24 @@ impl Kept {
         self.order.insert(self.uses, id);
         let entry = Entry { stamp, snapshot: Arc::clone(snapshot), last_use: self.uses };
         self.entries.insert(id, entry);
+        self.shrink(self.budget);
+    }
+
+    /// Lets go what is over a budget, which holds from now on.
+    fn shrink(&mut self, budget: usize) {
+        self.budget = budget;
         while self.used > self.budget
             && let Some((_, &oldest)) = self.order.first_key_value()
         {
             self.remove(oldest);
         }
+    }
+
+    fn is_busy(&mut self, id: Id) {
+        if self.busy.len() >= BUSY {
+            self.busy.clear();
+        }
+        self.busy.insert(id);
     }
 
     fn remove(&mut self, id: Id) {
@@ -215,17 +286,22 @@ impl Id {
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
         Ok(look(fd)?.0)
     }
+
+    /// Of what was asked about.
+    pub(crate) fn of_statx(stat: &Statx) -> Self {
+        Self { dev: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino }
+    }
 }
 
 fn look(folder: BorrowedFd<'_>) -> Result<(Id, Stamp), Errno> {
     let stat: Statx = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
     let time = |t: StatxTimestamp| Timestamp::from_unix(t.tv_sec, t.tv_nsec);
-    let id = Id { dev: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino };
+    let id = Id::of_statx(&stat);
     Ok((id, Stamp { modified: time(stat.stx_mtime), changed: time(stat.stx_ctime) }))
 }
 
 /// A panic under one of these locks leaves nothing half-done that could do harm.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -294,42 +370,74 @@ mod tests {
         let pass = |asked| {
             let read = || {
                 reads.set(reads.get() + 1);
-                Ok(empty())
+                Ok(View::new(empty()))
             };
-            Snapshots::pass(&gate, asked, read).unwrap()
+            Snapshots::pass(&gate, asked, read).unwrap();
+            reads.get()
         };
         let asked = Instant::now();
-        let first = pass(asked);
-        assert!(Arc::ptr_eq(&first, &pass(asked)));
-        assert_eq!(reads.get(), 1);
+        assert_eq!([pass(asked), pass(asked)], [1, 1]);
         std::thread::sleep(Duration::from_millis(1));
-        assert!(!Arc::ptr_eq(&first, &pass(Instant::now())));
-        assert_eq!(reads.get(), 2);
+        assert_eq!(pass(Instant::now()), 2);
+    }
+
+    /// The names of a folder as a new listing has them.
+    fn names(snapshots: &Snapshots, folder: &std::path::Path) -> Vec<String> {
+        let mut buffer = Box::new_uninit_slice(4096);
+        snapshots.live().drain();
+        let fd = std::fs::File::open(folder).unwrap();
+        let view = snapshots.read(fd.as_fd(), &mut buffer).unwrap().view;
+        let (mut at, mut names) = (Default::default(), Vec::new());
+        while let Some(entry) = view.entry(&mut at, view.end()) {
+            let there = folder.join(entry.name).symlink_metadata().is_ok();
+            names.extend(there.then(|| entry.name.to_owned()));
+            at = view.behind(at);
+        }
+        names
     }
 
     #[test]
     fn folders() {
-        // A large folder is read once until it changes, a small one each time; both are true.
-        let dir = tempfile::tempdir().unwrap();
-        let snapshots = Snapshots::default();
-        let mut buffer = Box::new_uninit_slice(4096);
-        for (count, keeps) in [(3_usize, false), (100, true), (1000, true)] {
-            let folder = dir.path().join(count.to_string());
-            std::fs::create_dir(&folder).unwrap();
+        // Whatever the size of a folder and however often it is read, what is read is true; a
+        // large one that is changed is watched from its second reading on.
+        for count in [3, 100, 1000] {
+            let snapshots = Snapshots::new(1 << 20, Arc::default());
+            let dir = tempfile::tempdir().unwrap();
             for at in 0..count {
-                std::fs::write(folder.join(at.to_string()), "").unwrap();
+                std::fs::write(dir.path().join(at.to_string()), "").unwrap();
             }
-            let mut read = || {
-                let fd = std::fs::File::open(&folder).unwrap();
-                snapshots.read(fd.as_fd(), &mut buffer).unwrap().1
-            };
-            std::thread::sleep(2 * TICK);
-            let (first, second) = (read(), read());
-            assert_eq!(Arc::ptr_eq(&first, &second), keeps);
-            std::fs::write(folder.join("new"), "").unwrap();
-            let third = read();
-            assert_eq!([first.len(), second.len(), third.len()], [count, count, count + 1]);
+            let id = Id::of(std::fs::File::open(dir.path()).unwrap().as_fd()).unwrap();
+            for turn in 0..6 {
+                std::thread::sleep(2 * TICK);
+                assert_eq!(names(&snapshots, dir.path()).len(), count + turn);
+                assert_eq!(names(&snapshots, dir.path()).len(), count + turn);
+                assert_eq!(snapshots.watched(id).is_some(), count == 1000 && turn > 0);
+                std::fs::write(dir.path().join(format!("new-{turn}")), "").unwrap();
+                std::fs::write(dir.path().join(format!("gone-{turn}")), "").unwrap();
+                std::fs::remove_file(dir.path().join(format!("gone-{turn}"))).unwrap();
+            }
             assert!(lock(&snapshots.gates).is_empty());
         }
+    }
+
+    #[test]
+    fn budget_of_watched_folders() {
+        // Folders that are watched count against the budget as well.
+        let budget = 400_000;
+        let (snapshots, mut most) = (Snapshots::new(budget, Arc::default()), 0);
+        let dirs: Vec<_> = (0..8).map(|_| tempfile::tempdir().unwrap()).collect();
+        for turn in 0..4 {
+            for dir in &dirs {
+                for at in 0..400 {
+                    let name = format!("{turn}-{at}-{}", "x".repeat(60));
+                    std::fs::write(dir.path().join(name), "").unwrap();
+                }
+                assert_eq!(names(&snapshots, dir.path()).len(), 400 * (turn + 1));
+                let used = snapshots.live().trim(budget);
+                assert!(used + lock(&snapshots.kept).used <= budget, "{used}");
+                most = most.max(used);
+            }
+        }
+        assert!(most > 0);
     }
 }

@@ -3,13 +3,17 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, openat2};
+use lobos_proto::{ETag, Timestamp};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, openat2, statx,
+};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::error;
 use crate::key::{self, Place};
-use crate::snapshot::{Buffer, Id};
+use crate::object::listed_etag;
+use crate::snapshot::{Attr, Buffer, Id, Seen};
 
 /// What `stat` is of.
 pub(super) fn file_type(stat: &Statx) -> FileType {
@@ -91,6 +95,47 @@ pub(super) fn glance(
             return Ok(false);
         }
     }
+}
+
+/// What an entry turns out to be; `full`: with all that a listing says of it.
+pub(crate) fn see(
+    bucket: &Bucket,
+    folder: BorrowedFd<'_>,
+    name: &CStr,
+    full: bool,
+) -> Option<Seen> {
+    match statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+        Err(Errno::NOENT | Errno::NOTDIR) => Some(Seen::Gone),
+        Err(_) => None,
+        Ok(stat) => Some(match file_type(&stat) {
+            FileType::RegularFile if full => {
+                Seen::File(kept(&stat, &listed_etag(bucket, folder, name, &stat)))
+            }
+            FileType::RegularFile => Seen::File(Attr::UNKNOWN),
+            FileType::Directory => Seen::Folder(Attr::folder(Id::of_statx(&stat))),
+            FileType::Symlink => Seen::Link,
+            _ => Seen::Gone,
+        }),
+    }
+}
+
+/// What an index keeps of a file. One that has other names may be written to through those, which
+/// nobody would tell us.
+pub(super) fn kept(stat: &Statx, etag: &ETag) -> Attr {
+    let modified = Timestamp::from_unix(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+    if stat.stx_nlink == 1 { Attr::file(stat.stx_size, modified, etag) } else { Attr::UNKNOWN }
+}
+
+/// A folder that may have been closed, opened again if need be; `None` if it is gone.
+pub(super) fn open_again<'f>(
+    bucket: &Bucket,
+    path: &str,
+    folder: &'f mut Option<OwnedFd>,
+) -> Result<Option<BorrowedFd<'f>>, Errno> {
+    if folder.is_none() {
+        *folder = present(bucket.folder(path))?;
+    }
+    Ok(folder.as_ref().map(AsFd::as_fd))
 }
 
 /// `None` for what is not there any more, leads nowhere or out of the bucket, or is not for us to

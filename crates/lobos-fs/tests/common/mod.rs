@@ -22,6 +22,8 @@ use tempfile::TempDir;
 pub(crate) const BUCKET: &str = "photos";
 
 pub(crate) struct Shop {
+    /// The same folder with an index: it lists what the other one lists.
+    pub(crate) indexed: FsStore,
     pub(crate) store: FsStore,
     pub(crate) dir: TempDir,
 }
@@ -50,7 +52,9 @@ impl Shop {
 
     pub(crate) fn over(dir: TempDir, options: Options, quirks: Quirks) -> Self {
         let layout = Layout::Dirs(vec![(BUCKET.into(), dir.path().into())]);
-        Self { store: FsStore::open_with(layout, options, quirks).unwrap(), dir }
+        let store = FsStore::open_with(layout.clone(), options, quirks).unwrap();
+        let options = Options { index: true, ..options };
+        Self { store, indexed: FsStore::open_with(layout, options, quirks).unwrap(), dir }
     }
 
     /// A second process over the same folder.
@@ -88,7 +92,14 @@ impl Shop {
     }
 
     pub(crate) fn page(&self) -> Page {
-        page(&self.store)
+        let (page, indexed) = (page(&self.store), self::page(&self.indexed));
+        let only = |a: &Page, b: &Page| {
+            let other = |object: &&_| !b.objects.contains(object);
+            a.objects.iter().filter(other).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!((only(&indexed, &page), only(&page, &indexed)), (vec![], vec![]), "the index");
+        assert_eq!(indexed, page);
+        page
     }
 
     pub(crate) fn keys(&self) -> Vec<String> {

@@ -46,6 +46,46 @@ impl ETag {
         tag
     }
 
+    /// Sixteen bytes as hex and, unless it is 0, the count of parts behind a dash.
+    pub fn from_packed(bytes: [u8; 16], parts: u16) -> Self {
+        let mut tag = Self::from_md5(bytes);
+        if parts > 0 {
+            tag.push(b'-');
+            let mut unit = 10_000;
+            while unit > parts {
+                unit /= 10;
+            }
+            while unit > 0 {
+                let digit = u8::try_from(parts / unit % 10).unwrap_or(0);
+                tag.push(b'0' + digit);
+                unit /= 10;
+            }
+        }
+        tag
+    }
+
+    /// What [`ETag::from_packed`] takes; `None` for a tag of another form.
+    pub fn packed(&self) -> Option<([u8; 16], u16)> {
+        let text = self.as_str();
+        let (hex, rest) = text.split_at_checked(32)?;
+        let mut bytes = [0; 16];
+        for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().as_chunks::<2>().0) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        let parts = match rest.strip_prefix('-') {
+            Some(count) => count.parse().ok()?,
+            None => 0,
+        };
+        (Self::from_packed(bytes, parts) == *self).then_some((bytes, parts))
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(usize::from(self.len)) {
+            *slot = byte;
+            self.len += 1;
+        }
+    }
+
     /// The tag without quotes.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
@@ -75,6 +115,25 @@ impl fmt::Display for ETag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packed() {
+        // A tag of 32 lower-case hex digits, with a count of parts or not, packs and comes back;
+        // no other does.
+        let md5 = "900150983cd24fb0d6963f7d28e17f72";
+        for end in ["", "-1", "-2", "-10", "-999", "-1000", "-10000", "-65535"] {
+            let tag = ETag::new(&format!("{md5}{end}")).unwrap();
+            let (bytes, parts) = tag.packed().unwrap();
+            assert_eq!(ETag::from_packed(bytes, parts), tag);
+        }
+        assert!(ETag::opaque(u64::MAX, 7).packed().is_some());
+        for end in ["-", "-0", "-01", "-65536", "-x", "-+1", "0", "--1"] {
+            assert_eq!(ETag::new(&format!("{md5}{end}")).unwrap().packed(), None, "{end}");
+        }
+        for bad in [&md5[1..], &md5.to_uppercase(), "x", "+0+0+0+0+0+0+0+0+0+0+0+0+0+0+0+0"] {
+            assert_eq!(ETag::new(bad).unwrap().packed(), None, "{bad}");
+        }
+    }
 
     #[test]
     fn shapes() {

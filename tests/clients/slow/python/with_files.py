@@ -130,7 +130,10 @@ def with_mountpoint(place):
         client.copy_object(checks.BUCKET, source, checks.BUCKET, target)
 
     get = lambda key: b"".join(client.get_object(checks.BUCKET, key))  # noqa: E731
-    checks.rounds(place, checks.Client(put, get, listed, delete, copy), "mountpoint")
+    # It puts, gets and lists keys with spaces, but never sends a CopyObject of one: its CRT finds
+    # the path that it made itself invalid (AWS_ERROR_HTTP_INVALID_PATH).
+    made = checks.Client(put, get, listed, delete, copy)
+    checks.rounds(place, made, "mountpoint", uncopied=(" ",), parts="in-parts.bin")
 
 
 def with_boto2(place):
