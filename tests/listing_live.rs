@@ -22,7 +22,7 @@ use support::pages::{Operation, Query, escape};
 use support::server::{Runtime, Server, Setup};
 
 /// The options that each test runs with, one set after the other.
-const INDEX: &[&[&str]] = &[&[]];
+const INDEX: &[&[&str]] = &[&[], &["--enable-lobos-index"]];
 
 /// So many files are in the large folder.
 const MANY: usize = 5000;
