@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use lobos_proto::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::process::Signal;
 use support::dice::Dice;
 use support::http::Connection;
 use support::pages::{Operation, Query, escape};
@@ -34,6 +35,7 @@ on_every_runtime![
     folders_made_again,
     whole_bucket_replaced,
     written_by_another_name,
+    more_than_is_told,
 ];
 
 /// How often a test tries, in each place and with each set of options.
@@ -430,6 +432,35 @@ fn written_by_another_name(runtime: &Runtime) {
                 std::io::Write::write_all(&mut &held, b"3333333333333").unwrap();
             });
             fs::remove_file(trial.new_path()).unwrap();
+        }
+    });
+}
+
+fn more_than_is_told(runtime: &Runtime) {
+    // More changes at once than the kernel queues events for (16,384) hide nothing, neither in the
+    // next list nor in those after it.
+    everywhere(*runtime, three_folders, |live| {
+        for round in 0..trials(1) {
+            live.pause(&[100]);
+            live.check("one/two/", "before more than is told");
+            live.server.send_signal(Signal::STOP);
+            // Each rename is told twice.
+            let names = ["big/k0000", "big/burst~"].map(|name| live.path(name));
+            for at in 0..9_001 {
+                fs::rename(&names[(round + at) % 2], &names[(round + at + 1) % 2]).unwrap();
+            }
+            fs::write(live.path(&format!("one/two/last~{round}")), "x").unwrap();
+            fs::remove_file(live.path(&format!("one/two/k{:04}", round % 40))).unwrap();
+            live.server.send_signal(Signal::CONT);
+            live.check("one/two/", "more than is told");
+            live.check("big/burst", "more than is told");
+            for at in 0..20 {
+                fs::write(live.path(&format!("one/two/k{:04}", round % 40)), "again").unwrap();
+                live.check("one/two/", "after it");
+                fs::write(live.path(&format!("big/burst~{}", at % 2)), &[b'x'; 20][..at]).unwrap();
+                live.check("big/burst", "after it");
+                live.pause(&[0, 1, 10, 25]);
+            }
         }
     });
 }
