@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use support::dice::Dice;
 use support::http::{Connection, Request};
@@ -107,31 +108,32 @@ fn on_disk(bucket: &Path, dice: &mut Dice) {
     }
 }
 
+fn repeat(stop: &AtomicBool, changes: &AtomicUsize, mut change: impl FnMut()) {
+    while !stop.load(Ordering::Relaxed) {
+        change();
+        changes.fetch_add(1, Ordering::Relaxed);
+        // The listing shall come through as well where there are few cores.
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
 /// Runs `list` while others change things through the server and on the disk, and insists that
 /// they did.
 fn disturb(server: &Server, go: &[String], seed: u64, list: impl FnOnce()) {
     let (stop, changes) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (stop, changes, bucket) = (&stop, &changes, server.path(""));
-    let until_stopped = |mut change: Box<dyn FnMut() + Send + '_>| {
-        move || {
-            while !stop.load(Ordering::Relaxed) {
-                change();
-                changes.fetch_add(1, Ordering::Relaxed);
-                // Two cores are shared by all of them.
-                std::thread::sleep(std::time::Duration::from_micros(500));
-            }
-        }
-    };
     std::thread::scope(|scope| {
         for (at, keys) in go.chunks(go.len().div_ceil(2)).enumerate() {
             let mut dice = Dice::new(seed * 10 + at as u64);
             let mut connection = server.connect();
-            scope.spawn(until_stopped(Box::new(move || {
-                let key = dice.pick(keys).clone();
-                through_lobos(&mut connection, server, &key, &mut dice);
-            })));
+            scope.spawn(move || {
+                repeat(stop, changes, || {
+                    let key = dice.pick(keys).clone();
+                    through_lobos(&mut connection, server, &key, &mut dice);
+                });
+            });
             let (bucket, mut dice) = (bucket.clone(), Dice::new(seed * 10 + 5 + at as u64));
-            scope.spawn(until_stopped(Box::new(move || on_disk(&bucket, &mut dice))));
+            scope.spawn(move || repeat(stop, changes, || on_disk(&bucket, &mut dice)));
         }
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(list));
         stop.store(true, Ordering::Relaxed);
@@ -213,7 +215,7 @@ fn restarted(runtime: &Runtime) {
                         all.prefixes.extend(page.prefixes);
                         next = page.next;
                     }
-                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    std::thread::sleep(Duration::from_millis(50));
                 });
                 server = server.restarted();
             }

@@ -131,6 +131,8 @@ impl Query {
                 (Operation::V1, [marker]) => format!("&marker={marker}"),
                 (Operation::V1, []) => format!("&marker={}", last.unwrap()),
                 (_, [key, version]) => format!("&key-marker={key}&version-id-marker={version}"),
+                // After a common prefix there is no version to tell.
+                (_, [key]) => format!("&key-marker={key}"),
                 _ => panic!("{self:?}: no way on from {text}"),
             });
         }
