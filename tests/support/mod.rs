@@ -4,7 +4,10 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub(crate) mod chunked;
+#[path = "../../crates/lobos-proto/tests/support/dice.rs"]
+pub(crate) mod dice;
 pub(crate) mod http;
+pub(crate) mod pages;
 pub(crate) mod server;
 pub(crate) mod sign;
 pub(crate) mod tree;

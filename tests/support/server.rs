@@ -31,7 +31,13 @@ pub(crate) struct Setup {
 impl Setup {
     /// The bucket `bench` in a fresh folder.
     pub(crate) fn new(runtime: Runtime) -> Self {
-        let mut setup = Self::bare(runtime);
+        Self::within(runtime, &std::env::temp_dir())
+    }
+
+    /// The bucket `bench` in a fresh folder of `parent`, which tells the file system.
+    pub(crate) fn within(runtime: Runtime, parent: &Path) -> Self {
+        let home = tempfile::tempdir_in(parent).unwrap();
+        let mut setup = Self { runtime, home, args: Vec::new() };
         fs::create_dir(setup.home.path().join("bench")).unwrap();
         let dir = setup.home.path().join("bench");
         setup.args.extend(["--dir".into(), dir.into()]);
@@ -61,6 +67,12 @@ impl Setup {
     /// The folder that holds all folders of this test.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// More arguments.
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(Into::into));
+        self
     }
 
     /// Starts it and waits until it accepts connections.
@@ -99,7 +111,8 @@ impl Setup {
                 break url.parse().unwrap();
             }
         };
-        Server { child, home: self.home, address, said, log: Some(log) }
+        let Self { runtime, home, args } = self;
+        Server { child, home: Some(home), address, said, log: Some(log), runtime, args }
     }
 }
 
@@ -168,16 +181,27 @@ fn wait(child: &mut Child) -> ExitStatus {
 /// A running server.
 pub(crate) struct Server {
     child: Child,
-    home: TempDir,
+    /// Absent only when it goes on to another server.
+    home: Option<TempDir>,
     address: SocketAddr,
     said: Vec<String>,
     log: Option<JoinHandle<String>>,
+    runtime: Runtime,
+    args: Vec<OsString>,
 }
 
 impl Server {
     /// On the empty bucket `bench`.
     pub(crate) fn start(runtime: Runtime) -> Self {
         Setup::new(runtime).start()
+    }
+
+    /// Kills it and starts another on the same folder with the same arguments.
+    pub(crate) fn restarted(mut self) -> Self {
+        let home = self.home.take().unwrap();
+        let setup = Setup { runtime: self.runtime, home, args: std::mem::take(&mut self.args) };
+        drop(self);
+        setup.start()
     }
 
     /// Where it listens.
@@ -192,12 +216,12 @@ impl Server {
 
     /// The folder that holds all folders of this test.
     pub(crate) fn home(&self) -> &Path {
-        self.home.path()
+        self.home.as_ref().unwrap().path()
     }
 
     /// A path in the bucket `bench`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join("bench").join(name)
+        self.home().join("bench").join(name)
     }
 
     /// Puts a file beneath the bucket `bench` without asking the server, with its parents.
