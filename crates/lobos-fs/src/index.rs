@@ -196,6 +196,7 @@ impl Inner {
             work.active += 1;
             drop(work);
             let branch = self.read(&job, &mut buffer);
+            readers::leave();
             work = lock(&self.work);
             work.active -= 1;
             work.branches.extend(branch);

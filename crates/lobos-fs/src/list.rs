@@ -73,13 +73,8 @@ fn fill(names: &Names, bucket: &Bucket, page: &mut Page) -> Result<(), Errno> {
     let after = after.filter(|after| after.starts_with(prefix));
     names.snapshots.live().drain();
     let mut keys = Keys::new(names, bucket, request, after)?;
-    let (mut left, mut left_out) = (request.max_keys, 0);
+    let mut left = request.max_keys;
     while let Some(found) = keys.next()? {
-        let (Found::Object(ListedObject { key, .. }) | Found::Prefix(key)) = &found;
-        if !request.can_show(key) {
-            left_out += 1;
-            continue;
-        }
         if left == 0 {
             let last = objects.last().map(|object: &ListedObject| &object.key);
             *next = last.max(prefixes.last()).cloned();
@@ -91,8 +86,8 @@ fn fill(names: &Names, bucket: &Bucket, page: &mut Page) -> Result<(), Errno> {
             Found::Prefix(prefix) => prefixes.push(prefix),
         }
     }
-    if left_out > 0 {
-        let name = bucket.name().as_str();
+    if keys.left_out > 0 {
+        let (name, left_out) = (bucket.name().as_str(), keys.left_out);
         warn::warn(&format!(
             "not listed, since XML cannot have them: {left_out} keys of {name}; \
              with encoding-type=url they are"
@@ -115,8 +110,11 @@ struct Keys<'a> {
     aside: aside::Keys,
     at: usize,
     looker: aside::Looker,
+    request: &'a ListObjects,
     prefix: &'a str,
     delimiter: Option<&'a str>,
+    /// How many could not stand in the answer.
+    left_out: usize,
 }
 
 impl<'a> Keys<'a> {
@@ -135,7 +133,9 @@ impl<'a> Keys<'a> {
             None => key.as_str() < prefix,
         });
         let looker = aside::Looker::default();
-        let mut keys = Self { bucket, files, aside, at, looker, prefix, delimiter };
+        let left_out = 0;
+        let mut keys =
+            Self { bucket, files, aside, at, looker, request, prefix, delimiter, left_out };
         match after {
             Some(after) if keys.common_prefix(after) == Some(after) => keys.pass(after)?,
             Some(after) => keys.files.seek(Seek::After(after))?,
@@ -169,6 +169,11 @@ impl<'a> Keys<'a> {
                 self.files.enter()?;
                 return Ok(None);
             }
+            if !self.request.can_show(self.files.key()) {
+                self.left_out += 1;
+                self.files.advance();
+                return Ok(None);
+            }
             let object = self.files.object()?;
             self.files.advance();
             if object.as_ref().is_some_and(|object| self.aside.get(self.at) == Some(&object.key)) {
@@ -188,18 +193,29 @@ impl<'a> Keys<'a> {
             return Ok(None);
         }
         self.pass(&common)?;
-        Ok(Some(Found::Prefix(common)))
+        Ok(self.shown(common))
+    }
+
+    /// A common prefix, if it can stand in the answer.
+    fn shown(&mut self, common: String) -> Option<Found> {
+        let can_show = self.request.can_show(&common);
+        self.left_out += usize::from(!can_show);
+        can_show.then_some(Found::Prefix(common))
     }
 
     fn next_aside(&mut self) -> Result<Option<Found>, Errno> {
         let Some(key) = self.aside.get(self.at) else { return Ok(None) };
-        let object = self.looker.look(self.bucket, key)?;
         let common = self.common_prefix(key).map(str::to_owned);
+        if common.is_none() && !self.request.can_show(key) {
+            (self.at, self.left_out) = (self.at + 1, self.left_out + 1);
+            return Ok(None);
+        }
+        let object = self.looker.look(self.bucket, key)?;
         self.at += 1;
         match (object, common) {
             (Some(_), Some(common)) => {
                 self.pass(&common)?;
-                Ok(Some(Found::Prefix(common)))
+                Ok(self.shown(common))
             }
             (object, _) => Ok(object.map(Found::Object)),
         }

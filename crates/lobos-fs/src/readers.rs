@@ -22,6 +22,8 @@ thread_local! {
     static ALONE: Cell<bool> = const { Cell::new(false) };
     /// Which folder that is, if it is known: nothing else can be it while we are there.
     static THERE: Cell<Option<Id>> = const { Cell::new(None) };
+    /// Whether it may be a folder that was entered.
+    static AWAY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Goes to a folder, which is `id` if that is known, if it is felt by this thread alone.
@@ -31,7 +33,17 @@ pub(crate) fn enter(folder: BorrowedFd<'_>, id: Option<Id>) -> bool {
     }
     let is_there = (id.is_some() && THERE.get() == id) || rustix::process::fchdir(folder).is_ok();
     THERE.set(id.filter(|_| is_there));
+    AWAY.set(true);
     is_there
+}
+
+/// Goes out of whatever folder this thread is in: it could not be unmounted.
+pub(crate) fn leave() {
+    if AWAY.take() {
+        THERE.set(None);
+        // It is where it was if there is no other place.
+        let _ = rustix::process::chdir("/");
+    }
 }
 
 /// Has this thread a working directory of its own from now on, where the system allows it.
@@ -122,6 +134,7 @@ impl Inner {
             drop(queue);
             // The sender goes with the job, which tells whoever waits.
             let _ = catch_unwind(AssertUnwindSafe(job));
+            leave();
             queue = self.lock();
         }
     }
@@ -155,6 +168,11 @@ mod tests {
             std::env::current_dir().unwrap()
         });
         assert_eq!(there.unwrap(), dir.path().canonicalize().unwrap());
+        // And leaves it, so that it can be unmounted; on whichever thread.
+        for _ in 0..2 * most() {
+            let now = readers.run(|| std::env::current_dir().unwrap()).unwrap();
+            assert!(now == before || now == std::path::Path::new("/"), "{now:?}");
+        }
         assert_eq!(std::env::current_dir().unwrap(), before);
         let folder = std::fs::File::open(dir.path()).unwrap();
         assert!(!enter(folder.as_fd(), None));
