@@ -111,3 +111,35 @@ fn no_xml() {
     let first: Vec<String> = ["a", "b\u{1}", "b\u{1f}/c", "c\t"].map(String::from).into();
     assert_eq!((keys(&encoded), encoded.next), (first, Some("c\t".into())));
 }
+
+#[test]
+fn while_others_work() {
+    // A listing never fails because the folders of long keys are made and removed meanwhile.
+    let shop = Shop::new();
+    let key = |name: &str| format!("/{}{name}", "l".repeat(300));
+    shop.put(&key("stays"), b"");
+    shop.put("/stays", b"");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let is_done = || done.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        for writer in ["a", "b"] {
+            let shop = &shop;
+            scope.spawn(move || {
+                let name = format!("/{writer}{}", "m".repeat(900));
+                while !is_done() {
+                    shop.put(&name, b"");
+                    shop.delete(&name);
+                }
+            });
+        }
+        let listed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..8000 {
+                let all = keys(&shop, 1000, || {});
+                let stay = all.iter().filter(|key| key.ends_with("stays")).count();
+                assert_eq!(stay, 2, "{all:?}");
+            }
+        }));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        listed.unwrap();
+    });
+}

@@ -67,6 +67,8 @@ impl Remembered {
         let (mut folders, mut keys) = (vec![top], Vec::new());
         read(bucket, (FOLDER, fd), "", &mut folders, &mut keys)?;
         keys.sort_unstable();
+        // One that is removed and made again while the folder is read may come twice.
+        keys.dedup();
         let keys: Keys = keys.into();
         let bytes = keys.iter().map(|key| key.len() + OVERHEAD).sum();
         // As with snapshots: the next change must leave another time.
@@ -118,7 +120,11 @@ fn read(
 ) -> Result<(), Errno> {
     let mut dir = Dir::new(fd)?;
     while let Some(entry) = dir.read() {
-        let entry = entry?;
+        let entry = match entry {
+            // Removed since it was opened.
+            Err(Errno::NOENT) => break,
+            entry => entry?,
+        };
         let Ok(name) = entry.file_name().to_str() else { continue };
         if let Some(piece) = name.strip_prefix('k') {
             keys.extend(unescape(&format!("{before}{piece}")));
