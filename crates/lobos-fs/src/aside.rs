@@ -4,36 +4,23 @@
 //! but the last are folders `d<piece>`, the last is the file `k<piece>`. So the tree alone tells
 //! every key, nothing beside it can disagree, and no name is ever `.` or `..`.
 
+mod keys;
+
 use std::fmt::Write as _;
-use std::io;
 use std::os::fd::AsFd;
 
-use lobos_proto::{ETag, Error, Timestamp};
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat, unlinkat};
-use rustix::io::Errno;
+use lobos_proto::Error;
+use rustix::fs::{AtFlags, OFlags, unlinkat};
 
 use crate::bucket::Bucket;
-use crate::meta::Stamp;
-use crate::{error, key, object, sidecar};
+use crate::{error, key, sidecar};
+pub(crate) use keys::{Keys, Looker, Remembered};
 
 /// The folder of all of them.
 pub(crate) const FOLDER: &str = ".lobos/aside";
 
 /// The longest piece: eCryptfs takes names of 143 bytes, all others more.
 const PIECE: usize = 120;
-
-/// An object that is kept aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AsideKey {
-    /// Its key.
-    pub(crate) key: String,
-    /// Bytes.
-    pub(crate) size: u64,
-    /// Last-Modified.
-    pub(crate) modified: Timestamp,
-    /// As HeadObject has it.
-    pub(crate) etag: ETag,
-}
 
 /// The path of `key` aside, beneath the bucket.
 pub(crate) fn path(key: &str) -> String {
@@ -54,37 +41,6 @@ pub(crate) fn path(key: &str) -> String {
     }
     let _ = write!(path, "/k{rest}");
     path
-}
-
-/// The keys that begin with `prefix` and come after `after`, in byte order. Empty, for the price
-/// of one call, if the bucket keeps nothing aside.
-pub(crate) fn keys(
-    bucket: &Bucket,
-    prefix: &str,
-    after: Option<&str>,
-) -> io::Result<Vec<AsideKey>> {
-    let mut found = Vec::new();
-    let mut visit = |key: String, folder: &Dir, name: &std::ffi::CStr| {
-        if !key.starts_with(prefix) || after.is_some_and(|a| key.as_str() <= a) {
-            return Ok(());
-        }
-        let fd = folder.fd()?;
-        let stat = match statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => return Ok(()),
-            Err(e) => return Err(e),
-        };
-        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-            let stamp = Stamp::of(&stat);
-            let last = key::split(&key).1;
-            let etag = object::etag_by_name(bucket, fd, name, last, &stamp);
-            found.push(AsideKey { key, size: stamp.size, modified: stamp.modified(), etag });
-        }
-        Ok(())
-    };
-    walk(bucket, FOLDER, "", &mut visit)?;
-    found.sort_unstable_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
-    Ok(found)
 }
 
 /// Removes what is kept aside of `key`, if anything is. The lock of the key is held.
@@ -121,34 +77,6 @@ pub(crate) fn prune(bucket: &Bucket, mut folder: &str) {
         }
         folder = parent;
     }
-}
-
-/// Calls `visit` with each file in `folder` and what its key would be, in no order.
-fn walk(
-    bucket: &Bucket,
-    folder: &str,
-    before: &str,
-    visit: &mut dyn FnMut(String, &Dir, &std::ffi::CStr) -> Result<(), Errno>,
-) -> Result<(), Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let mut dir = match bucket.open_ours(folder, flags) {
-        Ok(fd) => Dir::new(fd)?,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    while let Some(entry) = dir.read() {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().to_str() else { continue };
-        let escaped = |piece: &str| format!("{before}{piece}");
-        if let Some(piece) = name.strip_prefix('k') {
-            if let Some(key) = unescape(&escaped(piece)) {
-                visit(key, &dir, entry.file_name())?;
-            }
-        } else if let Some(piece) = name.strip_prefix('d') {
-            walk(bucket, &format!("{folder}/{name}"), &escaped(piece), visit)?;
-        }
-    }
-    Ok(())
 }
 
 /// `None` for a name that [`path`] never makes.

@@ -196,6 +196,7 @@ impl Inner {
             work.active += 1;
             drop(work);
             let branch = self.read(&job, &mut buffer);
+            readers::leave();
             work = lock(&self.work);
             work.active -= 1;
             work.branches.extend(branch);
@@ -272,7 +273,7 @@ impl Inner {
             }
             Some(ticket) => {
                 let at_root = path.is_empty();
-                let attrs = self.look(bucket, folder.as_fd(), &names, at_root);
+                let attrs = self.look(bucket, (folder.as_fd(), id), &names, at_root);
                 let names = Arc::new(names.with_attrs(attrs));
                 let mark = (!at_root).then(|| folder::is_marked(bucket, folder.as_fd(), path));
                 // Kept by the inode elsewhere, it is no attribute of the folder.
@@ -290,7 +291,7 @@ impl Inner {
     fn look(
         &self,
         bucket: &Bucket,
-        folder: BorrowedFd<'_>,
+        folder: (BorrowedFd<'_>, Id),
         names: &Snapshot,
         at_root: bool,
     ) -> Box<[Attr]> {
@@ -323,7 +324,7 @@ impl Inner {
 /// What is known of an entry that was just read.
 fn look(
     bucket: &Bucket,
-    folder: BorrowedFd<'_>,
+    folder: (BorrowedFd<'_>, Id),
     names: &Snapshot,
     at: usize,
     at_root: bool,

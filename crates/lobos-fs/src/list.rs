@@ -1,19 +1,16 @@
 //! ListObjects: fills one page from the files of a bucket and the keys that it keeps aside.
 
-use std::iter::Peekable;
 use std::sync::Arc;
-use std::vec::IntoIter;
 
 use lobos_proto::Error;
 use lobos_proto::op::{ListObjects, ListedObject, Page};
 use rustix::io::Errno;
 
-use crate::aside::{self, AsideKey};
 use crate::bucket::Bucket;
-use crate::error;
 use crate::readers::Readers;
 use crate::snapshot::{Live, Snapshots};
 use crate::walk::{Entry, Seek, Walk};
+use crate::{aside, error, warn};
 
 /// Lists buckets.
 ///
@@ -22,8 +19,14 @@ use crate::walk::{Entry, Seek, Walk};
 /// that it is shown. What nobody may read, and names that are not UTF-8, show as if they were not
 /// there.
 pub(crate) struct Lister {
-    snapshots: Arc<Snapshots>,
+    names: Arc<Names>,
     readers: Readers,
+}
+
+/// What is known of the names on the disk.
+struct Names {
+    snapshots: Snapshots,
+    aside: aside::Remembered,
 }
 
 /// Pages of more keys than this run where attributes are read faster: the way there costs some
@@ -33,8 +36,8 @@ const LONG: u32 = 32;
 impl Lister {
     /// Keeps names of folders within a budget in bytes, and takes those of the folders in `live`.
     pub(crate) fn new(budget: usize, live: Arc<Live>) -> Self {
-        let snapshots = Arc::new(Snapshots::new(budget, live));
-        Self { snapshots, readers: Readers::default() }
+        let (snapshots, aside) = (Snapshots::new(budget, live), aside::Remembered::default());
+        Self { names: Arc::new(Names { snapshots, aside }), readers: Readers::default() }
     }
 
     /// One page of a bucket, as it is now.
@@ -43,24 +46,24 @@ impl Lister {
     /// What the disk says of the bucket itself. A folder beneath it that cannot be read holds
     /// nothing.
     pub(crate) fn page(&self, bucket: &Bucket, request: ListObjects) -> Result<Page, Error> {
-        let is_read = bucket.has_md5() && !self.snapshots.live().wanted.is_open();
+        let is_read = bucket.has_md5() && !self.names.snapshots.live().wanted.is_open();
         if !is_read || request.max_keys <= LONG {
-            return page(&self.snapshots, bucket, request);
+            return page(&self.names, bucket, request);
         }
-        let (snapshots, bucket) = (Arc::clone(&self.snapshots), bucket.clone());
-        self.readers.run(move || page(&snapshots, &bucket, request))?
+        let (names, bucket) = (Arc::clone(&self.names), bucket.clone());
+        self.readers.run(move || page(&names, &bucket, request))?
     }
 }
 
-fn page(snapshots: &Snapshots, bucket: &Bucket, request: ListObjects) -> Result<Page, Error> {
+fn page(names: &Names, bucket: &Bucket, request: ListObjects) -> Result<Page, Error> {
     let mut page = Page { request, objects: Vec::new(), prefixes: Vec::new(), next: None };
-    match fill(snapshots, bucket, &mut page) {
+    match fill(names, bucket, &mut page) {
         Ok(()) => Ok(page),
         Err(errno) => Err(error::read(errno)),
     }
 }
 
-fn fill(snapshots: &Snapshots, bucket: &Bucket, page: &mut Page) -> Result<(), Errno> {
+fn fill(names: &Names, bucket: &Bucket, page: &mut Page) -> Result<(), Errno> {
     let Page { request, objects, prefixes, next } = page;
     let (prefix, after) = (request.prefix.as_str(), request.after.as_deref());
     let is_over = after.is_some_and(|after| after > prefix && !after.starts_with(prefix));
@@ -68,8 +71,8 @@ fn fill(snapshots: &Snapshots, bucket: &Bucket, page: &mut Page) -> Result<(), E
         return Ok(());
     }
     let after = after.filter(|after| after.starts_with(prefix));
-    snapshots.live().drain();
-    let mut keys = Keys::new(snapshots, bucket, request, after)?;
+    names.snapshots.live().drain();
+    let mut keys = Keys::new(names, bucket, request, after)?;
     let mut left = request.max_keys;
     while let Some(found) = keys.next()? {
         if left == 0 {
@@ -83,6 +86,13 @@ fn fill(snapshots: &Snapshots, bucket: &Bucket, page: &mut Page) -> Result<(), E
             Found::Prefix(prefix) => prefixes.push(prefix),
         }
     }
+    if keys.left_out > 0 {
+        let (name, left_out) = (bucket.name().as_str(), keys.left_out);
+        warn::warn(&format!(
+            "not listed, since XML cannot have them: {left_out} keys of {name}; \
+             with encoding-type=url they are"
+        ));
+    }
     Ok(())
 }
 
@@ -94,26 +104,38 @@ enum Found {
 
 /// The objects and common prefixes that a request asks for, in byte order.
 struct Keys<'a> {
+    bucket: &'a Bucket,
     files: Walk<'a>,
-    aside: Peekable<IntoIter<AsideKey>>,
+    /// The keys aside, the one that is next, and how to look at it.
+    aside: aside::Keys,
+    at: usize,
+    looker: aside::Looker,
+    request: &'a ListObjects,
     prefix: &'a str,
     delimiter: Option<&'a str>,
+    /// How many could not stand in the answer.
+    left_out: usize,
 }
 
 impl<'a> Keys<'a> {
     /// `after` begins with the prefix.
     fn new(
-        snapshots: &'a Snapshots,
+        names: &'a Names,
         bucket: &'a Bucket,
         request: &'a ListObjects,
         after: Option<&str>,
     ) -> Result<Self, Errno> {
         let (prefix, delimiter) = (request.prefix.as_str(), request.delimiter.as_deref());
-        let files = Walk::new(bucket, snapshots, prefix)?;
-        let aside = aside::keys(bucket, prefix, after);
-        let aside = aside.map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
-        let aside = aside.into_iter().peekable();
-        let mut keys = Self { files, aside, prefix, delimiter };
+        let files = Walk::new(bucket, &names.snapshots, prefix)?;
+        let aside = names.aside.keys(bucket)?;
+        let at = aside.partition_point(|key| match after {
+            Some(after) => key.as_str() <= after,
+            None => key.as_str() < prefix,
+        });
+        let looker = aside::Looker::default();
+        let left_out = 0;
+        let mut keys =
+            Self { bucket, files, aside, at, looker, request, prefix, delimiter, left_out };
         match after {
             Some(after) if keys.common_prefix(after) == Some(after) => keys.pass(after)?,
             Some(after) => keys.files.seek(Seek::After(after))?,
@@ -124,7 +146,8 @@ impl<'a> Keys<'a> {
 
     fn next(&mut self) -> Result<Option<Found>, Errno> {
         loop {
-            let aside = self.aside.peek().map(|aside| aside.key.as_str());
+            let aside = self.aside.get(self.at).map(String::as_str);
+            let aside = aside.filter(|key| key.starts_with(self.prefix));
             let found = match (self.files.entry(), aside) {
                 (None, None) => return Ok(None),
                 (Some(entry), aside) if aside.is_none_or(|key| self.files.key() <= key) => {
@@ -146,11 +169,16 @@ impl<'a> Keys<'a> {
                 self.files.enter()?;
                 return Ok(None);
             }
+            if !self.request.can_show(self.files.key()) {
+                self.left_out += 1;
+                self.files.advance();
+                return Ok(None);
+            }
             let object = self.files.object()?;
             self.files.advance();
-            if let Some(object) = &object {
+            if object.as_ref().is_some_and(|object| self.aside.get(self.at) == Some(&object.key)) {
                 // A file wins over the same key aside, as it does for GetObject.
-                self.aside.next_if(|aside| aside.key == object.key);
+                self.at += 1;
             }
             return Ok(object.map(Found::Object));
         };
@@ -165,22 +193,38 @@ impl<'a> Keys<'a> {
             return Ok(None);
         }
         self.pass(&common)?;
-        Ok(Some(Found::Prefix(common)))
+        Ok(self.shown(common))
+    }
+
+    /// A common prefix, if it can stand in the answer.
+    fn shown(&mut self, common: String) -> Option<Found> {
+        let can_show = self.request.can_show(&common);
+        self.left_out += usize::from(!can_show);
+        can_show.then_some(Found::Prefix(common))
     }
 
     fn next_aside(&mut self) -> Result<Option<Found>, Errno> {
-        let Some(aside) = self.aside.next() else { return Ok(None) };
-        if let Some(common) = self.common_prefix(&aside.key).map(str::to_owned) {
-            self.pass(&common)?;
-            return Ok(Some(Found::Prefix(common)));
+        let Some(key) = self.aside.get(self.at) else { return Ok(None) };
+        let common = self.common_prefix(key).map(str::to_owned);
+        if common.is_none() && !self.request.can_show(key) {
+            (self.at, self.left_out) = (self.at + 1, self.left_out + 1);
+            return Ok(None);
         }
-        let AsideKey { key, size, modified, etag } = aside;
-        Ok(Some(Found::Object(ListedObject { key, size, modified, etag })))
+        let object = self.looker.look(self.bucket, key)?;
+        self.at += 1;
+        match (object, common) {
+            (Some(_), Some(common)) => {
+                self.pass(&common)?;
+                Ok(self.shown(common))
+            }
+            (object, _) => Ok(object.map(Found::Object)),
+        }
     }
 
     /// Goes past all keys that begin with `common`, without looking at them.
     fn pass(&mut self, common: &str) -> Result<(), Errno> {
-        while self.aside.next_if(|aside| aside.key.starts_with(common)).is_some() {}
+        let is_before = |key: &String| key.as_str() < common || key.starts_with(common);
+        self.at = self.aside.partition_point(is_before).max(self.at);
         let key = self.files.key();
         let is_ahead = key >= common && !key.starts_with(common);
         if self.files.entry().is_none() || is_ahead {

@@ -15,6 +15,7 @@ use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::sidecar::{self, Gone, Owner};
+use crate::snapshot::Id;
 use crate::{aside, clock, error, folder, mime, readers, warn};
 
 /// An object, opened: what is known of it and its bytes belong together whatever happens to the
@@ -179,8 +180,10 @@ fn with_meta(
     aside: bool,
 ) -> Result<Found, Gone> {
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
-    let meta = sidecar::read(bucket, file.as_fd(), owner)?.filter(|m| is_of(m, key));
+    let meta = sidecar::read(bucket, file.as_fd(), owner)?;
+    // The stamp alone tells of which bytes a tag is, as in a listing.
     let etag = etag(bucket, meta.as_ref(), &stamp);
+    let meta = meta.filter(|m| is_of(m, key));
     Ok(Found { file: Some(file), stamp, meta: meta.unwrap_or_default(), etag, aside })
 }
 
@@ -190,8 +193,14 @@ pub(crate) fn is_of(meta: &Meta, key: &str) -> bool {
 }
 
 fn etag(bucket: &Bucket, meta: Option<&Meta>, stamp: &Stamp) -> ETag {
-    let kept = if bucket.has_md5() { meta.and_then(|m| m.etag_of(stamp)) } else { None };
+    let kept = meta.filter(|_| may_have_tag(bucket, stamp)).and_then(|m| m.etag_of(stamp));
     kept.unwrap_or_else(|| stamp.etag())
+}
+
+/// Whether a tag may be kept for a file with this stamp: only if it is as we left it. HeadObject
+/// goes by this too, so that it never disagrees with a listing, which does not look for others.
+fn may_have_tag(bucket: &Bucket, stamp: &Stamp) -> bool {
+    bucket.has_md5() && clock::may_be_ours(stamp.mtime)
 }
 
 fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
@@ -206,32 +215,32 @@ fn info(meta: Meta, stamp: &Stamp, etag: ETag, key: &str) -> ObjectInfo {
     ObjectInfo { size, modified, etag, content_type, metadata: said, checksums, parts, tags }
 }
 
-/// The tag of the regular file `name` in `folder`, as HeadObject would give it. `stat` needs the
-/// size, the mtime and the inode.
+/// The tag of the regular file `name` in `folder`, which is `id`, as HeadObject would give it.
+/// `stat` needs the size, the mtime and the inode.
 pub(crate) fn listed_etag(
     bucket: &Bucket,
     folder: BorrowedFd<'_>,
+    id: Id,
     name: &CStr,
     stat: &Statx,
 ) -> ETag {
     let last = name.to_str().unwrap_or_default();
-    etag_by_name(bucket, folder, name, last, &Stamp::of_statx(stat))
+    etag_by_name(bucket, (folder, Some(id)), name, last, &Stamp::of_statx(stat))
 }
 
 /// As [`listed_etag`], for a file whose name need not be the `last` segment of its key.
 pub(crate) fn etag_by_name(
     bucket: &Bucket,
-    folder: BorrowedFd<'_>,
+    (folder, id): (BorrowedFd<'_>, Option<Id>),
     name: &CStr,
     last: &str,
     stamp: &Stamp,
 ) -> ETag {
-    // A tag is kept only for a file as we left it.
-    if !bucket.has_md5() || !clock::may_be_ours(stamp.mtime) {
+    if !may_have_tag(bucket, stamp) {
         return stamp.etag();
     }
     let owner = Owner { inode: stamp.inode, name: last };
-    if readers::enter(folder) {
+    if readers::enter(folder, id) {
         let meta = sidecar::read_by_path(bucket, name.to_bytes(), owner);
         return etag(bucket, meta.as_ref(), stamp);
     }

@@ -13,16 +13,37 @@ use std::thread::JoinHandle;
 use lobos_proto::{Code, Error};
 use nix::sched::{CloneFlags, unshare};
 
+use crate::snapshot::Id;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 thread_local! {
     /// Whether the working directory of this thread is no other's.
     static ALONE: Cell<bool> = const { Cell::new(false) };
+    /// Which folder that is, if it is known: nothing else can be it while we are there.
+    static THERE: Cell<Option<Id>> = const { Cell::new(None) };
+    /// Whether it may be a folder that was entered.
+    static AWAY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Goes to a folder, if that is felt by this thread alone.
-pub(crate) fn enter(folder: BorrowedFd<'_>) -> bool {
-    ALONE.get() && rustix::process::fchdir(folder).is_ok()
+/// Goes to a folder, which is `id` if that is known, if it is felt by this thread alone.
+pub(crate) fn enter(folder: BorrowedFd<'_>, id: Option<Id>) -> bool {
+    if !ALONE.get() {
+        return false;
+    }
+    let is_there = (id.is_some() && THERE.get() == id) || rustix::process::fchdir(folder).is_ok();
+    THERE.set(id.filter(|_| is_there));
+    AWAY.set(true);
+    is_there
+}
+
+/// Goes out of whatever folder this thread is in: it could not be unmounted.
+pub(crate) fn leave() {
+    if AWAY.take() {
+        THERE.set(None);
+        // It is where it was if there is no other place.
+        let _ = rustix::process::chdir("/");
+    }
 }
 
 /// Has this thread a working directory of its own from now on, where the system allows it.
@@ -113,6 +134,7 @@ impl Inner {
             drop(queue);
             // The sender goes with the job, which tells whoever waits.
             let _ = catch_unwind(AssertUnwindSafe(job));
+            leave();
             queue = self.lock();
         }
     }
@@ -135,13 +157,25 @@ mod tests {
         let before = std::env::current_dir().unwrap();
         let folder = std::fs::File::open(dir.path()).unwrap();
         let there = readers.run(move || {
-            assert!(enter(folder.as_fd()));
+            let id = Id::of(folder.as_fd()).unwrap();
+            let above = std::fs::File::open("/").unwrap();
+            let above = (above.as_fd(), Id::of(above.as_fd()).unwrap());
+            for id in [Some(id), Some(id), None] {
+                assert!(enter(above.0, Some(above.1)));
+                assert_eq!(std::env::current_dir().unwrap(), std::path::Path::new("/"));
+                assert!(enter(folder.as_fd(), id) && enter(folder.as_fd(), id));
+            }
             std::env::current_dir().unwrap()
         });
         assert_eq!(there.unwrap(), dir.path().canonicalize().unwrap());
+        // And leaves it, so that it can be unmounted; on whichever thread.
+        for _ in 0..2 * most() {
+            let now = readers.run(|| std::env::current_dir().unwrap()).unwrap();
+            assert!(now == before || now == std::path::Path::new("/"), "{now:?}");
+        }
         assert_eq!(std::env::current_dir().unwrap(), before);
         let folder = std::fs::File::open(dir.path()).unwrap();
-        assert!(!enter(folder.as_fd()));
+        assert!(!enter(folder.as_fd(), None));
         assert_eq!(std::env::current_dir().unwrap(), before);
     }
 

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lobos_proto::Error;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, fstat, lgetxattr, openat,
+    AtFlags, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, fstat, getxattr, openat,
 };
 use rustix::io::Errno;
 
@@ -53,9 +53,10 @@ pub(crate) fn read(
     }
 }
 
-/// Reads the metadata of what `path` names, which is no link.
+/// Reads the metadata of what `path` names, through a link if it is one: so was the stamp that it
+/// is held against.
 pub(crate) fn read_by_path(bucket: &Bucket, path: &[u8], owner: Owner<'_>) -> Option<Meta> {
-    let attribute = attribute(bucket, |buf| lgetxattr(path, XATTR, buf));
+    let attribute = attribute(bucket, |buf| getxattr(path, XATTR, buf));
     settle(bucket, owner, attribute).unwrap_or_default()
 }
 

@@ -240,9 +240,11 @@ impl<'a> Walk<'a> {
             return Ok(Some(ListedObject { key, size, modified, etag }));
         }
         let Some((stat, is_link)) = self.stat()? else { return Ok(None) };
-        let bucket = self.bucket;
+        let (bucket, Some(id)) = (self.bucket, self.frames.last().map(|top| top.id)) else {
+            return Ok(None);
+        };
         let Some((folder, name)) = self.place()? else { return Ok(None) };
-        let etag = listed_etag(bucket, folder, name, &stat);
+        let etag = listed_etag(bucket, folder, id, name, &stat);
         let modified = Timestamp::from_unix(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
         if !is_link && let Some(top) = self.frames.last() {
             let attr = if top.full { kept(&stat, &etag) } else { Attr::UNKNOWN };
@@ -345,7 +347,7 @@ impl<'a> Walk<'a> {
         };
         let path = self.key[..top.path_len].trim_end_matches('/');
         if let Some(folder) = open_again(self.bucket, path, &mut top.folder)? {
-            top.view.look(|name| see(self.bucket, folder, name, top.full));
+            top.view.look(|name| see(self.bucket, (folder, top.id), name, top.full));
         }
         Ok(())
     }

@@ -39,9 +39,18 @@ pub(crate) struct Id {
 
 /// The times of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Times {
     modified: Timestamp,
     changed: Timestamp,
+}
+
+impl Times {
+    /// Whether a reading that began at `began` came so long after the last change that the next
+    /// one leaves other times.
+    pub(crate) fn are_settled(&self, began: SystemTime) -> bool {
+        let tick = u64::try_from(TICK.as_nanos()).unwrap_or(u64::MAX);
+        Timestamp::from(began).nanos > self.changed.nanos.saturating_add(tick)
+    }
 }
 
 /// The snapshots of all buckets.
@@ -203,7 +212,7 @@ struct Kept {
 }
 
 struct Entry {
-    stamp: Stamp,
+    stamp: Times,
     snapshot: Arc<Snapshot>,
     last_use: u64,
 }
@@ -214,7 +223,7 @@ impl Kept {
         Self { budget, used: 0, uses: 0, entries, order, busy }
     }
 
-    fn find(&mut self, id: Id, stamp: Stamp) -> Option<Arc<Snapshot>> {
+    fn find(&mut self, id: Id, stamp: Times) -> Option<Arc<Snapshot>> {
         let entry = self.entries.get_mut(&id)?;
         if entry.stamp != stamp {
             self.remove(id);
@@ -229,11 +238,9 @@ impl Kept {
     }
 
     /// Keeps a snapshot whose reading began at `began`, if it can be known for true later.
-    fn put(&mut self, id: Id, stamp: Stamp, began: SystemTime, snapshot: &Arc<Snapshot>) {
+    fn put(&mut self, id: Id, stamp: Times, began: SystemTime, snapshot: &Arc<Snapshot>) {
         self.remove(id);
-        let began = Timestamp::from(began).nanos;
-        let tick = u64::try_from(TICK.as_nanos()).unwrap_or(u64::MAX);
-        let settled = began > stamp.changed.nanos.saturating_add(tick);
+        let settled = stamp.are_settled(began);
         let cost = cost(snapshot);
         if !settled {
             self.is_busy(id);
@@ -293,11 +300,15 @@ impl Id {
     }
 }
 
-fn look(folder: BorrowedFd<'_>) -> Result<(Id, Stamp), Errno> {
+/// Which folder it is, and its times.
+///
+/// # Errors
+/// Whatever the disk says.
+pub(crate) fn look(folder: BorrowedFd<'_>) -> Result<(Id, Times), Errno> {
     let stat: Statx = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
     let time = |t: StatxTimestamp| Timestamp::from_unix(t.tv_sec, t.tv_nsec);
     let id = Id::of_statx(&stat);
-    Ok((id, Stamp { modified: time(stat.stx_mtime), changed: time(stat.stx_ctime) }))
+    Ok((id, Times { modified: time(stat.stx_mtime), changed: time(stat.stx_ctime) }))
 }
 
 /// A panic under one of these locks leaves nothing half-done that could do harm.
@@ -316,9 +327,9 @@ mod tests {
         Id { dev: (0, 0), inode }
     }
 
-    fn stamp(nanos: u64) -> Stamp {
+    fn stamp(nanos: u64) -> Times {
         let time = Timestamp { nanos };
-        Stamp { modified: time, changed: time }
+        Times { modified: time, changed: time }
     }
 
     fn empty() -> Arc<Snapshot> {

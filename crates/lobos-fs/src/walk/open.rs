@@ -97,10 +97,10 @@ pub(super) fn glance(
     }
 }
 
-/// What an entry turns out to be; `full`: with all that a listing says of it.
+/// What an entry of a folder turns out to be; `full`: with all that a listing says of it.
 pub(crate) fn see(
     bucket: &Bucket,
-    folder: BorrowedFd<'_>,
+    (folder, id): (BorrowedFd<'_>, Id),
     name: &CStr,
     full: bool,
 ) -> Option<Seen> {
@@ -109,7 +109,7 @@ pub(crate) fn see(
         Err(_) => None,
         Ok(stat) => Some(match file_type(&stat) {
             FileType::RegularFile if full => {
-                Seen::File(kept(&stat, &listed_etag(bucket, folder, name, &stat)))
+                Seen::File(kept(&stat, &listed_etag(bucket, folder, id, name, &stat)))
             }
             FileType::RegularFile => Seen::File(Attr::UNKNOWN),
             FileType::Directory => Seen::Folder(Attr::folder(Id::of_statx(&stat))),

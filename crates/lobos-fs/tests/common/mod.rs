@@ -299,7 +299,7 @@ pub(crate) fn page(store: &FsStore) -> Page {
         delimiter: None,
         max_keys: 1000,
         after: None,
-        encode: false,
+        encode: true,
         version,
     };
     match store.call(Request::ListObjects(request)).unwrap() {

@@ -118,6 +118,15 @@ impl ListObjects {
         let delimiter = query.filled("delimiter").map(str::to_owned);
         Ok(Self { bucket, prefix, delimiter, max_keys, after, encode, version })
     }
+
+    /// Whether a key or common prefix can stand in the answer: XML 1.0 has no way to write most
+    /// control characters, and one of them would make the page unreadable.
+    pub fn can_show(&self, name: &str) -> bool {
+        let is_text = |c: char| {
+            matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'))
+        };
+        self.encode || name.chars().all(is_text)
+    }
 }
 
 /// Which operation it is, and what its page comes after.
