@@ -1,5 +1,5 @@
 //! What a page of 1,000 keys costs in a folder of 1,000,000 names, and what the first one costs;
-//! in 1,000 folders, and with an index.
+//! in 1,000 folders, in 100,000 folders of one file, and with an index.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -28,6 +28,15 @@ fn fill_folders(dir: &Path) {
         for at in 0..NAMES / 1000 {
             std::fs::File::create(folder.join(format!("{at:03}"))).expect("a file can be made");
         }
+    }
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+fn fill_single(dir: &Path) {
+    for folder in 0..NAMES / 10 {
+        let folder = dir.join(format!("{folder:05}"));
+        std::fs::create_dir(&folder).expect("a folder can be made");
+        std::fs::File::create(folder.join("only")).expect("a file can be made");
     }
     std::thread::sleep(Duration::from_millis(50));
 }
@@ -112,14 +121,36 @@ fn listing(criterion: &mut Criterion) {
 }
 
 fn folders(criterion: &mut Criterion) {
+    tree(
+        criterion,
+        "listing 1,000 folders of 1,000",
+        fill_folders,
+        "500/499",
+        "across two folders",
+    );
+}
+
+fn single(criterion: &mut Criterion) {
+    tree(
+        criterion,
+        "listing 100,000 folders of one",
+        fill_single,
+        "50000/only",
+        "in as many folders",
+    );
+}
+
+/// A page of keys from the middle, and one of common prefixes, without and with the index.
+fn tree(criterion: &mut Criterion, name: &str, fill: fn(&Path), middle: &str, page_is: &str) {
     let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
     let dir = made.expect("a temporary folder");
-    fill_folders(dir.path());
-    let mut group = criterion.benchmark_group("listing 1,000 folders of 1,000");
+    fill(dir.path());
+    let mut group = criterion.benchmark_group(name);
     for (with, store) in [("", open(dir.path())), (", with the index", open_indexed(dir.path()))] {
-        let middle = || Some("500/499".to_owned());
-        group.bench_function(format!("page of 1,000 across two folders{with}"), |bencher| {
-            bencher.iter(|| black_box(page(&store, middle(), 1000, None)));
+        let after = || Some(middle.to_owned());
+        assert_eq!(page(&store, after(), 1000, None).objects.len(), 1000);
+        group.bench_function(format!("page of 1,000 {page_is}{with}"), |bencher| {
+            bencher.iter(|| black_box(page(&store, after(), 1000, None)));
         });
         group.bench_function(format!("1,000 common prefixes{with}"), |bencher| {
             bencher.iter(|| black_box(page(&store, None, 1000, Some("/"))));
@@ -128,5 +159,5 @@ fn folders(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, listing, folders);
+criterion_group!(benches, listing, folders, single);
 criterion_main!(benches);
