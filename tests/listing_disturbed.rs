@@ -23,7 +23,7 @@ const INDEX: &[&[&str]] = &[&[], &["--enable-lobos-index"]];
 const STAY: usize = 120;
 const GO: usize = 80;
 
-on_every_runtime![with std::convert::identity; disturbed, restarted];
+on_every_runtime![with std::convert::identity; disturbed, restarted, replaced_while_read];
 
 /// How many seeds are tried.
 fn seeds() -> u64 {
@@ -231,5 +231,51 @@ fn restarted(runtime: &Runtime) {
             }
             check(&query, &all, &stay, &go);
         }
+    });
+}
+
+fn replaced_while_read(runtime: &Runtime) {
+    // Objects that are replaced all the time, by a rename on the disk or by PUT, are listed once,
+    // also while the folder is read: the kernel may show a new file beside the one it replaced.
+    everywhere(*runtime, |server, dice, seed| {
+        for at in 0..10_000 {
+            server.place(&format!("d/k{at:04}"), "x");
+        }
+        let (hot, mut aside) = (["d/k0000", "d/k0001", "d/k0002", "d/k9999"], BTreeSet::new());
+        aside.extend((0..40).map(|at| format!("d//aside{at:02}")));
+        store_all(&server, &aside, dice);
+        let stop = AtomicBool::new(false);
+        let (server, stop) = (&server, &stop);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let beside = server.home().join("beside");
+                for key in hot.iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    fs::write(&beside, "y").unwrap();
+                    fs::rename(&beside, server.path(key)).unwrap();
+                }
+            });
+            let aside = &aside;
+            scope.spawn(move || {
+                let mut connection = server.connect();
+                for key in aside.iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    let target = format!("/bench/{}", escape(key));
+                    server.request("PUT", &target).body("y").on(&mut connection).expect(200);
+                }
+            });
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let mut connection = server.connect();
+                for _ in 0..25 * seed {
+                    for (prefix, count) in [("d/k000", 10), ("d/k999", 10), ("d//", 40)] {
+                        let query = query(Operation::ALL[dice.below(3)], "", 1000, prefix);
+                        let page = query.page(&mut connection, server, "");
+                        let keys: Vec<_> = page.objects.keys().collect();
+                        let place = server.home();
+                        assert_eq!(keys.len(), count, "{query:?} in {place:?}: {keys:?}");
+                    }
+                }
+            }));
+            stop.store(true, Ordering::Relaxed);
+            done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        });
     });
 }
