@@ -213,7 +213,10 @@ impl State {
     fn watch(&mut self, folder: BorrowedFd<'_>, full: bool) -> Option<i32> {
         if self.inotify.is_none() {
             let flags = CreateFlags::NONBLOCK | CreateFlags::CLOEXEC;
-            self.inotify = inotify::init(flags).ok();
+            match inotify::init(flags) {
+                Ok(inotify) => self.inotify = Some(inotify),
+                Err(e) => warn::warn(&format!("folders are read for each listing: inotify: {e}")),
+            }
             self.buffer = Box::new_uninit_slice(BUFFER);
         }
         let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
