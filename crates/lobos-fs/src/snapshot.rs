@@ -54,7 +54,7 @@ impl Kind {
 
 /// The names of one folder in byte order, folders as `name/`. Special files and names that are
 /// not UTF-8 are left out: no key can mean them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     /// Per entry: the name, a NUL, one byte of kind.
     arena: Box<str>,

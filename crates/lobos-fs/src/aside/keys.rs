@@ -21,6 +21,9 @@ use crate::{error, key, object};
 /// Memory for keys between listings, in bytes.
 const BUDGET: usize = 16 << 20;
 
+/// How often the folders are read if they change while they are.
+const READINGS: usize = 3;
+
 /// What a key costs beside itself.
 const OVERHEAD: usize = 32;
 
@@ -57,22 +60,36 @@ impl Remembered {
         let mut all = self.lock();
         if let Some(at) = all.iter().position(|kept| kept.folders.first() == Some(&top)) {
             let kept = all.remove(at);
-            if let Some(kept) = kept.filter(|kept| kept.is_true(bucket)) {
+            if let Some(kept) =
+                kept.filter(|kept| is_true(kept.folders.get(1..).unwrap_or_default(), bucket))
+            {
                 let keys = Arc::clone(&kept.keys);
                 all.push_front(kept);
                 return Ok(keys);
             }
         }
         drop(all);
-        let (mut folders, mut keys) = (vec![top], Vec::new());
-        read(bucket, (FOLDER, fd), "", &mut folders, &mut keys)?;
+        let (mut folders, mut keys, mut fd) = (vec![top], Vec::new(), Some(fd));
+        // A key that is replaced while a folder is read can be missed; all that were seen count,
+        // since each is looked at before it is listed.
+        for _ in 0..READINGS {
+            let Some(opened) = fd.take() else { break };
+            read(bucket, (FOLDER, opened), "", &mut folders, &mut keys)?;
+            if is_true(&folders, bucket) && are_settled(&folders, began) {
+                break;
+            }
+            folders.clear();
+            if let Some((top, opened)) = Folder::open(bucket, FOLDER.into())? {
+                (folders, fd) = (vec![top], Some(opened));
+            }
+        }
         keys.sort_unstable();
         // One that is removed and made again while the folder is read may come twice.
         keys.dedup();
         let keys: Keys = keys.into();
         let bytes = keys.iter().map(|key| key.len() + OVERHEAD).sum();
         // As with snapshots: the next change must leave another time.
-        if folders.iter().all(|folder| folder.times.are_settled(began)) && bytes <= BUDGET {
+        if fd.is_none() && are_settled(&folders, began) && bytes <= BUDGET {
             let id = folders.first().map(|top| top.id);
             let mut all = self.lock();
             all.retain(|kept| kept.folders.first().map(|top| top.id) != id);
@@ -89,13 +106,16 @@ impl Remembered {
     }
 }
 
-impl Kept {
-    fn is_true(&self, bucket: &Bucket) -> bool {
-        self.folders.iter().skip(1).all(|folder| {
-            let now = Folder::open(bucket, folder.path.clone());
-            now.is_ok_and(|now| now.is_some_and(|(now, _)| now == *folder))
-        })
-    }
+/// Whether the folders are as they were.
+fn is_true(folders: &[Folder], bucket: &Bucket) -> bool {
+    folders.iter().all(|folder| {
+        let now = Folder::open(bucket, folder.path.clone());
+        now.is_ok_and(|now| now.is_some_and(|(now, _)| now == *folder))
+    })
+}
+
+fn are_settled(folders: &[Folder], began: SystemTime) -> bool {
+    !folders.is_empty() && folders.iter().all(|folder| folder.times.are_settled(began))
 }
 
 impl Folder {

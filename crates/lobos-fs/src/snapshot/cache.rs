@@ -27,6 +27,9 @@ const OVERHEAD: usize = 256;
 /// closer than that may leave the same time.
 const TICK: Duration = Duration::from_millis(20);
 
+/// How often a folder is read that changes while it is read.
+const READINGS: usize = 8;
+
 /// Of so many folders it is known that they change.
 const BUSY: usize = 1024;
 
@@ -121,6 +124,9 @@ impl Snapshots {
         if let Some(snapshot) = lock(&self.kept).find(id, stamp) {
             return Ok(Known::of(id, View::new(snapshot)));
         }
+        if !stamp.are_settled(wall) {
+            return Ok(Known::of(id, self.watch(id, folder, buffer)?));
+        }
         let mut dir = RawDir::new(folder, &mut *buffer);
         let mut names = Names::default();
         names.read(&mut dir, folder)?;
@@ -129,6 +135,10 @@ impl Snapshots {
             return Ok(Known::of(id, self.build(id, began, folder, buffer)?));
         }
         let snapshot = Arc::new(names.sort());
+        if look(folder)?.1 != stamp {
+            seek(folder, SeekFrom::Start(0))?;
+            return Ok(Known::of(id, self.watch(id, folder, buffer)?));
+        }
         if snapshot.len() >= SMALL {
             lock(&self.kept).put(id, stamp, wall, &snapshot);
         }
@@ -155,6 +165,10 @@ impl Snapshots {
                 return self.watch(id, folder, buffer);
             }
             let snapshot = Arc::new(Snapshot::read(folder, buffer)?);
+            if look(folder)?.1 != stamp {
+                seek(folder, SeekFrom::Start(0))?;
+                return self.watch(id, folder, buffer);
+            }
             lock(&self.kept).put(id, stamp, wall, &snapshot);
             Ok(View::new(snapshot))
         });
@@ -166,11 +180,14 @@ impl Snapshots {
         result
     }
 
-    /// Reads a folder that changes all the time, and hears of what changes from now on.
+    /// Reads a folder that changes, and hears of what changes from now on: who only reads may miss
+    /// what is replaced meanwhile, since a name that is made anew can come to stand where the
+    /// reading has passed.
     fn watch(&self, id: Id, folder: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<View, Errno> {
-        let ticket = self.live.begin(folder, id, false);
+        let Some(ticket) = self.live.begin(folder, id, false) else {
+            return self.read_again(id, folder, buffer);
+        };
         let read = Snapshot::read(folder, buffer).map(Arc::new);
-        let Some(ticket) = ticket else { return read.map(View::new) };
         let Ok(snapshot) = read else {
             self.live.abandon(&ticket);
             return read.map(View::new);
@@ -179,6 +196,30 @@ impl Snapshots {
         let used = self.live.trim(self.budget);
         lock(&self.kept).shrink(self.budget - used.min(self.budget));
         Ok(view.unwrap_or_else(|| View::new(snapshot)))
+    }
+
+    /// Reads a folder that cannot be watched, or that another is about to watch, until nothing
+    /// changed meanwhile; in one that changes all the time, as often as it makes sense.
+    fn read_again(
+        &self,
+        id: Id,
+        folder: BorrowedFd<'_>,
+        buffer: &mut Buffer,
+    ) -> Result<View, Errno> {
+        let mut last = None;
+        for _ in 0..READINGS {
+            if let Some(known) = self.watched(id) {
+                return Ok(known.view);
+            }
+            let (began, before) = (SystemTime::now(), look(folder)?.1);
+            seek(folder, SeekFrom::Start(0))?;
+            last = Some(Snapshot::read(folder, buffer)?);
+            if before.are_settled(began) && look(folder)?.1 == before {
+                break;
+            }
+            std::thread::sleep(TICK / 4);
+        }
+        Ok(View::new(Arc::new(last.unwrap_or_default())))
     }
 
     /// Takes what another has built meanwhile, if it was begun since `asked`: even in a folder

@@ -32,6 +32,9 @@ const PENDING: usize = 4096;
 /// is not followed any further.
 const CHANGES: usize = 65_536;
 
+/// So many folders are watched for their names alone.
+const WATCHED: usize = 1024;
+
 /// The folders that are watched.
 #[derive(Default)]
 pub(crate) struct Live {
@@ -145,7 +148,10 @@ impl Live {
     ) -> Option<View> {
         let mut state = lock(&self.state);
         state.drain();
+        state.uses += 1;
+        let uses = state.uses;
         let folder = state.of(ticket)?;
+        folder.last_use = uses;
         let heard = folder.reading.take()?;
         folder.view = Some(View::new(names).touched(heard));
         folder.pending.clear();
@@ -176,18 +182,20 @@ impl Live {
     }
 
     /// Stops watching the folders that are watched for their names alone, the least recently used
-    /// first, until the others take no more than `budget` bytes; gives what they take.
+    /// first, until the others are not too many and take no more than `budget` bytes; gives what
+    /// they take.
     pub(crate) fn trim(&self, budget: usize) -> usize {
         let mut state = lock(&self.state);
         let names_only = |(id, f): (&Id, &Folder)| (!f.full).then(|| (f.last_use, *id, f.bytes()));
         let mut folders: Vec<_> = state.folders.iter().filter_map(names_only).collect();
         folders.sort_unstable_by_key(|(last_use, ..)| *last_use);
         let mut used = folders.iter().map(|(_, _, bytes)| bytes).sum();
+        let mut left = folders.len();
         for (_, id, bytes) in folders {
-            if used <= budget {
+            if used <= budget && left <= WATCHED {
                 break;
             }
-            used -= bytes;
+            (used, left) = (used - bytes, left - 1);
             state.forget(id);
         }
         used
