@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use lobos_md5::Together;
+
 use crate::state::State;
 use crate::{Algorithm, Digest};
 
@@ -24,6 +26,24 @@ impl Hasher {
         }
         let algorithms = Algorithm::ALL.into_iter().filter(|&a| runs[a as usize]);
         Self { states: algorithms.map(State::new).collect() }
+    }
+
+    /// As [`new`](Self::new), with an MD5, if one is wanted, that is hashed with those of other
+    /// streams: for many streams whose bytes come in turns.
+    pub fn with_others(wanted: impl IntoIterator<Item = Algorithm>, others: &Together) -> Self {
+        let mut hasher = Self::new(wanted);
+        for state in &mut hasher.states {
+            if matches!(state, State::Md5(_)) {
+                *state = State::SharedMd5(others.begin());
+            }
+        }
+        hasher
+    }
+
+    /// Whether something is hashed with other streams
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.states.iter().any(|state| matches!(state, State::SharedMd5(_)))
     }
 
     /// Whether nothing is wanted, so that the caller need not call [`update`](Self::update)

@@ -3,11 +3,11 @@
 use std::hash::Hasher as _;
 
 use crc_fast::CrcAlgorithm;
+use lobos_md5::{Md5, Shared};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 use twox_hash::{XxHash3_64, XxHash3_128, XxHash64};
 
-use crate::md5::Md5;
 use crate::{Algorithm, Digest};
 
 /// S3 uses no seed for any XXH.
@@ -21,6 +21,7 @@ pub(crate) enum State {
     Sha1(Sha1),
     Sha256(Sha256),
     Md5(Md5),
+    SharedMd5(Shared),
     Sha512(Sha512),
     Xxh3(XxHash3_64),
     Xxh64(XxHash64),
@@ -51,6 +52,7 @@ impl State {
             State::Sha1(state) => state.update(data),
             State::Sha256(state) => state.update(data),
             State::Md5(state) => state.update(data),
+            State::SharedMd5(state) => state.update(data),
             State::Sha512(state) => state.update(data),
             State::Xxh3(state) => state.write(data),
             State::Xxh64(state) => state.write(data),
@@ -67,7 +69,8 @@ impl State {
             State::Crc64Nvme(s) => Digest::of(Algorithm::Crc64Nvme, &s.finalize().to_be_bytes()),
             State::Sha1(s) => Digest::of(Algorithm::Sha1, &s.finalize()),
             State::Sha256(s) => Digest::of(Algorithm::Sha256, &s.finalize()),
-            State::Md5(s) => Digest::of(Algorithm::Md5, &s.finalize()),
+            State::Md5(s) => Digest::of(Algorithm::Md5, &s.finish()),
+            State::SharedMd5(s) => Digest::of(Algorithm::Md5, &s.finish()),
             State::Sha512(s) => Digest::of(Algorithm::Sha512, &s.finalize()),
             State::Xxh3(s) => Digest::of(Algorithm::Xxh3, &s.finish().to_be_bytes()),
             State::Xxh64(s) => Digest::of(Algorithm::Xxh64, &s.finish().to_be_bytes()),

@@ -47,6 +47,11 @@ impl Job {
         }
     }
 
+    /// Whether it costs less after the turns of the other connections that are ready.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::Commit(sink, _) if sink.goes_with_others())
+    }
+
     /// Does it, here and now. A panic in the store becomes an `InternalError`.
     pub fn run(self) -> Done {
         match self {

@@ -27,6 +27,8 @@ pub enum Wake {
     Ready,
     /// The job that it waited for is done.
     Done(Done),
+    /// Others had their turn, and so this job is to be done now.
+    Late(Job),
     /// Its deadline has passed.
     TimedOut,
     /// The server stops.
@@ -45,6 +47,8 @@ pub enum Turn {
     Again,
     /// Until this heavy job is done.
     Work(Job),
+    /// Until the others had their turn; then for [`Wake::Late`] with this job.
+    Late(Job),
     /// Until the job is done that is out already.
     Wait,
     /// For nothing any more.
@@ -101,6 +105,7 @@ pub fn turn(
         match wake {
             Wake::Ready => {}
             Wake::Done(done) => session.done(done, now),
+            Wake::Late(job) => session.done(job.run(), now),
             Wake::TimedOut => session.timed_out(now),
             Wake::Stop(phase) => session.stop(phase),
         }
@@ -149,6 +154,7 @@ fn run(
                 Err(_) => return Turn::Close,
             },
             Need::Work(job) if job.is_heavy() => return Turn::Work(job),
+            Need::Work(job) if job.is_late() => return Turn::Late(job),
             Need::Work(job) => {
                 session.done(job.run(), now);
                 jobs += 1;

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use lobos_digest::{Algorithm, Hasher, Together};
 use lobos_proto::{BucketName, Code, Error};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -20,6 +21,11 @@ pub(crate) const OURS: &str = ".lobos";
 /// Renames elsewhere in the tree can make a lookup with `..` in a link uncertain; the kernel then
 /// asks for another try.
 const TRIES: usize = 128;
+
+thread_local! {
+    /// The uploads that began on this thread
+    static TOGETHER: Together = Together::new();
+}
 
 /// What all buckets of a store share.
 pub(crate) struct Shared {
@@ -88,6 +94,15 @@ impl Bucket {
     /// Whether writes reach the disk before they are acknowledged.
     pub(crate) fn is_durable(&self) -> bool {
         self.shared.options.durability == Durability::Disk
+    }
+
+    /// Digests of bytes that come from a client. Where nobody waits for a disk, the event loop
+    /// brings them and other uploads in turns: their MD5s go together.
+    pub(crate) fn hasher(&self, wanted: impl IntoIterator<Item = Algorithm>) -> Hasher {
+        if self.is_durable() {
+            return Hasher::new(wanted);
+        }
+        TOGETHER.with(|others| Hasher::with_others(wanted, others))
     }
 
     /// Opens what `path` names beneath the bucket, which links cannot leave unless that was asked

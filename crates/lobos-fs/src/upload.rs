@@ -35,7 +35,7 @@ impl Upload {
         // S3 keeps this one where the client sends none.
         put.checksum = put.checksum.or(md5.map(|_| Algorithm::Crc64Nvme));
         let wanted = put.verify.iter().copied().chain(put.checksum).chain(md5);
-        let hasher = Hasher::new(wanted);
+        let hasher = bucket.hasher(wanted);
         Ok(Self { bucket, put, temp, hasher, size: 0, failed: false })
     }
 
@@ -96,6 +96,10 @@ impl Sink for Upload {
 
     fn is_heavy(&self) -> bool {
         self.bucket.is_durable()
+    }
+
+    fn goes_with_others(&self) -> bool {
+        self.hasher.is_shared()
     }
 }
 

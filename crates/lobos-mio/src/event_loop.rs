@@ -49,6 +49,8 @@ pub(crate) struct EventLoop {
     conns: Slab<Conn>,
     /// Those who can go on.
     queue: VecDeque<Key>,
+    /// Jobs for the end of this round.
+    late: Vec<(Key, Job)>,
     timers: Timers,
     scratch: Scratch,
     stop: Waker,
@@ -99,6 +101,7 @@ impl EventLoop {
             accept: None,
             conns: Slab::new(),
             queue: VecDeque::new(),
+            late: Vec::new(),
             timers: Timers::default(),
             scratch: Scratch::default(),
             stop,
@@ -134,6 +137,9 @@ impl EventLoop {
                     self.go_on(key, now);
                 }
             }
+            for (key, job) in std::mem::take(&mut self.late) {
+                self.turn(key, Wake::Late(job), now);
+            }
             self.expire(now);
         }
     }
@@ -147,7 +153,7 @@ impl EventLoop {
 
     /// How long there is nothing to do.
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || !self.late.is_empty() {
             return Some(Duration::ZERO);
         }
         let moments = [self.timers.next(), self.accept, self.next_phase];
@@ -254,6 +260,11 @@ impl EventLoop {
             Turn::Work(job) => {
                 conn.waits = Waits::Job;
                 self.submit(key, job);
+                return;
+            }
+            Turn::Late(job) => {
+                conn.waits = Waits::Job;
+                self.late.push((key, job));
                 return;
             }
             Turn::Wait => return,

@@ -86,6 +86,12 @@ pub trait Sink: Send {
     fn is_heavy(&self) -> bool {
         false
     }
+
+    /// Whether `commit` costs less when the uploads beside it have come as far: an event loop
+    /// then gives the other connections that are ready their turns first.
+    fn goes_with_others(&self) -> bool {
+        false
+    }
 }
 
 /// What the client promised about a body, known when all of it has arrived.

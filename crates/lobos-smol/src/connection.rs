@@ -32,6 +32,11 @@ pub(crate) async fn serve(
                 wake = Wake::Ready;
                 continue;
             }
+            Turn::Late(job) => {
+                yield_now().await;
+                wake = Wake::Late(job);
+                continue;
+            }
             Turn::Work(job) => {
                 wake = Wake::Done(unblock(|| job.run()).await);
                 continue;

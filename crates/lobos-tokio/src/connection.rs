@@ -44,6 +44,11 @@ pub(crate) async fn serve(
                 wake = Wake::Ready;
                 continue;
             }
+            Turn::Late(job) => {
+                yield_now().await;
+                wake = Wake::Late(job);
+                continue;
+            }
             Turn::Work(job) => {
                 let Ok(done) = spawn_blocking(|| job.run()).await else { return };
                 wake = Wake::Done(done);

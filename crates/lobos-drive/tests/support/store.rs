@@ -23,6 +23,8 @@ struct Inner {
     objects: Mutex<HashMap<String, Arc<Object>>>,
     /// Uploads that were opened and neither committed nor dropped.
     open: AtomicUsize,
+    /// The most of them that were open when one named `together` was committed.
+    most_open: AtomicUsize,
     /// Bytes given away as files, so that they go out by sendfile.
     files: bool,
     /// Everything is given to helper threads.
@@ -63,6 +65,10 @@ impl Memory {
 
     pub(crate) fn open_uploads(&self) -> usize {
         self.0.open.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn most_open(&self) -> usize {
+        self.0.most_open.load(Ordering::SeqCst)
     }
 
     fn find(&self, name: &str) -> Result<Arc<Object>, Error> {
@@ -114,7 +120,7 @@ impl Store for Memory {
             Request::GetObject(get) if get.key.as_str() == "panic" => panic!("on purpose"),
             Request::GetObject(get) => {
                 let name = bucket_and_key(&get);
-                if name.ends_with("slow") {
+                if name.ends_with("slow") || name.ends_with("blocking") {
                     std::thread::sleep(Duration::from_millis(500));
                 }
                 let object = self.find(&name)?;
@@ -170,6 +176,9 @@ impl Sink for Upload {
         let mut hasher = lobos_proto::digest::Hasher::new(expected.algorithms());
         hasher.update(&self.data);
         expected.check(&hasher.finish())?;
+        if self.goes_with_others() {
+            self.store.0.most_open.fetch_max(self.store.open_uploads(), Ordering::SeqCst);
+        }
         let size = self.data.len() as u64;
         self.store.put(&self.name, std::mem::take(&mut self.data));
         let etag = ETag::opaque(1, size);
@@ -178,6 +187,10 @@ impl Sink for Upload {
 
     fn is_heavy(&self) -> bool {
         self.heavy
+    }
+
+    fn goes_with_others(&self) -> bool {
+        self.name.contains("together")
     }
 }
 

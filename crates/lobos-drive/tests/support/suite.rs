@@ -195,6 +195,43 @@ pub(crate) fn many_connections(serve: Serve) {
     server.stop();
 }
 
+/// Uploads that gain by it are committed when all that were ready have their bytes; they are
+/// answered and do not hold up what follows on the same connection.
+pub(crate) fn together(serve: Serve) {
+    let server = Running::start_with(serve, Memory::default(), Config::default(), |server| {
+        server.threads = 1;
+    });
+    server.store.put("b/blocking", vec![7]);
+    let mut clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+    // All of them are known before the one that holds up the thread.
+    for client in &mut clients {
+        client.send(request("HEAD", "/b/blocking", "").as_bytes());
+        assert_eq!(client.answer(true).status, 200);
+    }
+    let mut other = server.client();
+    other.send(request("GET", "/b/blocking", "").as_bytes());
+    thread::sleep(Duration::from_millis(100));
+    let body = pattern(5_000);
+    for (number, client) in clients.iter_mut().enumerate() {
+        for turn in 0..3 {
+            let (path, length) = (format!("/b/together-{number}-{turn}"), body.len());
+            let head = request("PUT", &path, &format!("Content-Length: {length}\r\n"));
+            client.send(&[head.as_bytes(), &body].concat());
+            client.send(request("GET", &path, "").as_bytes());
+        }
+    }
+    assert_eq!(other.answer(false).status, 200);
+    for client in &mut clients {
+        for _ in 0..3 {
+            assert_eq!(client.answer(false).status, 200);
+            assert!(client.answer(false).body == body);
+        }
+    }
+    assert!(server.store.most_open() >= 10, "{} at once", server.store.most_open());
+    assert_eq!(server.store.open_uploads(), 0);
+    server.stop();
+}
+
 /// Connections beyond the limit wait until there is room.
 pub(crate) fn connection_limit(serve: Serve) {
     let store = Memory::default();

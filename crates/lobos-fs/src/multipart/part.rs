@@ -90,6 +90,10 @@ impl Sink for Part {
     fn is_heavy(&self) -> bool {
         self.bucket.is_durable()
     }
+
+    fn goes_with_others(&self) -> bool {
+        self.hasher.is_shared()
+    }
 }
 
 impl Part {
@@ -116,7 +120,8 @@ impl Part {
         let own = [Algorithm::Md5, Algorithm::Crc64Nvme].into_iter();
         // Without a name S3 keeps a CRC64NVME of the object; not worth it where nothing is hashed.
         let own = own.filter(|a| bucket.has_md5() && (*a == Algorithm::Md5 || named.is_none()));
-        let hasher = Hasher::new(wanted.verify.iter().copied().chain(checksum).chain(own));
+        let digests = wanted.verify.iter().copied().chain(checksum).chain(own);
+        let hasher = if wanted.copied { Hasher::new(digests) } else { bucket.hasher(digests) };
         let number = wanted.number;
         let (target, size, failed) = (None, 0, false);
         let mut part =
