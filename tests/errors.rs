@@ -20,7 +20,11 @@ on_every_runtime![
     metadata_of_any_bytes,
 ];
 
-on_every_runtime![with |runtime| Setup::root(runtime).start(); owner, expected_owner];
+on_every_runtime![with |runtime| Setup::root(runtime).start();
+    owner,
+    owner_of_each_request,
+    expected_owner,
+];
 
 /// The elements of an error in their order, without those that all have.
 fn own(error: &Response) -> Vec<(String, String)> {
@@ -258,6 +262,39 @@ fn owner(server: &Server) {
         }
     }
     assert_eq!(server.get("/").expect(200).one("ID"), "lobos");
+}
+
+fn owner_of_each_request(server: &Server) {
+    // On one connection each request has the owner that it names itself, whatever the one before
+    // named and wherever the name stands.
+    let v4 = |key: &str| {
+        format!("AWS4-HMAC-SHA256 Credential={key}/{CREDENTIAL}, SignedHeaders=host, Signature=0")
+    };
+    let late = |key: &str| {
+        format!("AWS4-HMAC-SHA256 SignedHeaders=host, Credential={key}/{CREDENTIAL}, Signature=0")
+    };
+    let (mut connection, query) = (server.connect(), "/?AWSAccessKeyId=Q&Signature=s");
+    for (target, authorization, id) in [
+        ("/", v4("A"), "A"),
+        ("/", v4("A"), "A"),
+        ("/", v4("AB"), "AB"),
+        ("/", late("C"), "C"),
+        ("/", late("D"), "D"),
+        ("/", String::new(), "lobos"),
+        (query, String::new(), "Q"),
+        ("/", String::new(), "lobos"),
+        ("/", v4("A"), "A"),
+        (query, String::new(), "Q"),
+        ("/", v4("A"), "A"),
+        ("/", "AWS E:c2ln".to_owned(), "E"),
+    ] {
+        let mut request = server.request("GET", target);
+        if !authorization.is_empty() {
+            request = request.header("Authorization", &authorization);
+        }
+        let got = request.on(&mut connection).expect(200);
+        assert_eq!(got.one("ID"), id, "{target} {authorization}");
+    }
 }
 
 fn expected_owner(server: &Server) {

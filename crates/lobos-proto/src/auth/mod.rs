@@ -42,7 +42,7 @@ pub(crate) struct Verified {
 /// # Errors
 /// The 403 or 400 of S3.
 pub(crate) fn check(asked: &Asked<'_>, config: &Config, now: Now) -> Result<Verified, Error> {
-    let (query, header) = (asked.query, asked.head.get("authorization"));
+    let query = asked.query;
     let v4 = presigned::is_v4(query);
     let v2 = query.has("Signature") || query.has("AWSAccessKeyId");
     if config.credentials.is_empty() {
@@ -54,7 +54,7 @@ pub(crate) fn check(asked: &Asked<'_>, config: &Config, now: Now) -> Result<Veri
         }
         return Ok(Verified { chain: None });
     }
-    match (header, v4, v2) {
+    match (asked.head.get("authorization"), v4, v2) {
         (None, true, false) => presigned::check(asked, config, now),
         (None, false, true) => sigv2::check_query(asked, config, now),
         (None, false, false) if asked.form => Ok(Verified { chain: None }),

@@ -1,5 +1,7 @@
 //! What one request and its answer have in common.
 
+use memchr::{memchr, memmem};
+
 use crate::auth::{OWNER, access_key};
 use crate::http::encode::{Context, US_EAST_1};
 use crate::http::head::{Framing, Head};
@@ -17,6 +19,9 @@ pub(super) struct Exchange {
     resource: String,
     /// The access key that the request names, else [`OWNER`].
     owner: String,
+    /// What the owner was read from: the Authorization header up to the comma behind the
+    /// credential, which is the same in one request after the other.
+    named: Vec<u8>,
     /// The Host header, or that of the target.
     host: String,
     /// For the page of another origin that may read the answer.
@@ -43,7 +48,8 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
-            owner: String::new(),
+            owner: OWNER.to_owned(),
+            named: Vec::new(),
             host: String::new(),
             cors: Headers::new(),
             head: false,
@@ -62,8 +68,6 @@ impl Exchange {
         self.request_number += 1;
         self.resource.clear();
         self.resource.push('/');
-        self.owner.clear();
-        self.owner.push_str(OWNER);
         self.host.clear();
         self.cors = Headers::new();
         (self.head, self.old, self.keep) = (false, false, false);
@@ -84,9 +88,7 @@ impl Exchange {
             Ok(target) => {
                 self.resource.push_str(target.path);
                 self.host.push_str(target.host.unwrap_or_default());
-                if let Some(owner) = owner(head, target.query) {
-                    self.owner = owner;
-                }
+                self.read_owner(head, target.query);
             }
             Err(_) => self.resource.push_str(head.target.split('?').next().unwrap_or_default()),
         }
@@ -104,6 +106,22 @@ impl Exchange {
         Ok(framing)
     }
 
+    fn read_owner(&mut self, head: &Head<'_>, query: &str) {
+        let header = head.bytes("authorization").unwrap_or_default();
+        let first = &header[..memchr(b',', header).unwrap_or(header.len())];
+        let named = if memmem::find(first, b"Credential=").is_some() { first } else { header };
+        // Few queries name one, and a query is not to be read twice for nothing.
+        let is_in_query = query.contains("Credential") || query.contains("AWSAccessKeyId");
+        if named == self.named && !is_in_query {
+            return;
+        }
+        let query = if is_in_query { Query::parse(query).ok() } else { None };
+        self.owner = access_key(head, &query.unwrap_or_default()).unwrap_or_else(|| OWNER.into());
+        self.named.clear();
+        // What a query says counts once: no header has a line end.
+        self.named.extend_from_slice(if is_in_query { b"\n" } else { named });
+    }
+
     pub(super) fn context<'c>(&'c self, now: Now, config: &'c Config) -> Context<'c> {
         Context {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
@@ -118,14 +136,6 @@ impl Exchange {
             cors: &self.cors,
         }
     }
-}
-
-/// The access key that a request names.
-fn owner(head: &Head<'_>, query: &str) -> Option<String> {
-    // Few queries name one, and a query is not to be read twice for nothing.
-    let names = query.contains("Credential") || query.contains("AWSAccessKeyId");
-    let query = if names { Query::parse(query).unwrap_or_default() } else { Query::default() };
-    access_key(head, &query)
 }
 
 /// Spreads a counter over 64 bits (the finalizer of splitmix64).

@@ -1,11 +1,13 @@
 //! Writes answers: the status line, the headers every answer has, bodies of XML.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::fmt::Arguments;
 use std::io::Write;
 
 use super::raw;
+use crate::s3::digits::{Decimal, hex};
 use crate::s3::xml::Xml;
-use crate::{Code, Error, Now, Timestamp};
+use crate::{Checksum, Code, ETag, Error, Now, Timestamp};
 
 /// The region of a server that has none.
 pub(crate) const US_EAST_1: &str = "us-east-1";
@@ -44,12 +46,24 @@ impl<'a> Answer<'a> {
     /// Begins an answer with the headers that all have.
     pub(crate) fn new(out: &'a mut Vec<u8>, context: &'a Context<'a>, status: u16) -> Self {
         let mut answer = Self { out, context };
-        answer.line(format_args!("HTTP/1.1 {status} {}", reason(status)));
         let id = context.request_id;
-        answer.line(format_args!("x-amz-request-id: {id:016X}"));
-        answer.line(format_args!("x-amz-id-2: {id:016x}"));
-        answer.header("Date", Timestamp::from(context.now.wall).to_http());
-        answer.header("Server", "Lobos");
+        // The head of an object without metadata has about 400 bytes.
+        answer.out.reserve(512);
+        for part in [
+            b"HTTP/1.1 ",
+            Decimal::from(u64::from(status)).as_str().as_bytes(),
+            b" ",
+            reason(status).as_bytes(),
+            b"\r\nx-amz-request-id: ",
+            &hex(id, b"0123456789ABCDEF"),
+            b"\r\nx-amz-id-2: ",
+            &hex(id, b"0123456789abcdef"),
+            b"\r\nDate: ",
+            &Timestamp::from(context.now.wall).http(),
+            b"\r\nServer: Lobos\r\n",
+        ] {
+            answer.out.extend_from_slice(part);
+        }
         match (context.keep, context.old) {
             (false, _) => answer.header("Connection", "close"),
             (true, true) => answer.header("Connection", "keep-alive"),
@@ -73,10 +87,21 @@ impl<'a> Answer<'a> {
 
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
     /// it is parsed, and what slips through is cut here rather than splitting the answer.
-    pub(crate) fn header(&mut self, name: &str, value: impl Display) {
+    pub(crate) fn header(&mut self, name: &str, value: impl Value) {
         let start = self.out.len();
-        // Writing to a Vec cannot fail.
-        let _ = write!(self.out, "{name}: {value}");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b": ");
+        value.write(self.out);
+        // Without a branch for each byte.
+        let odd = |odd, b: &u8| odd | (*b < b' ') | (*b == raw::LEAD);
+        if self.out[start..].iter().fold(false, odd) {
+            self.mend(start);
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A header that has characters for other bytes, or what no header can have.
+    fn mend(&mut self, start: usize) {
         if self.out[start..].contains(&raw::LEAD) {
             let line = String::from_utf8_lossy(&self.out[start..]).into_owned();
             self.out.truncate(start);
@@ -85,7 +110,6 @@ impl<'a> Answer<'a> {
         if let Some(at) = self.out[start..].iter().position(|b| matches!(b, b'\r' | b'\n' | 0)) {
             self.out.truncate(start + at);
         }
-        self.out.extend_from_slice(b"\r\n");
     }
 
     /// The URL of the request without its query, as the client addressed it.
@@ -103,7 +127,7 @@ impl<'a> Answer<'a> {
 
     /// An answer without a body, whose length is said.
     pub(crate) fn empty(mut self) {
-        self.header("Content-Length", 0);
+        self.header("Content-Length", 0_u64);
         self.end();
     }
 
@@ -118,9 +142,76 @@ impl<'a> Answer<'a> {
             out.extend_from_slice(xml.as_bytes());
         }
     }
+}
 
-    fn line(&mut self, text: std::fmt::Arguments<'_>) {
-        let _ = write!(self.out, "{text}\r\n");
+/// What can be the value of a header.
+pub(crate) trait Value {
+    /// Writes it behind what is there.
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+impl Value for str {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Value for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_str().write(out);
+    }
+}
+
+impl Value for Cow<'_, str> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_ref().write(out);
+    }
+}
+
+impl Value for u64 {
+    fn write(&self, out: &mut Vec<u8>) {
+        Decimal::from(*self).as_str().write(out);
+    }
+}
+
+impl Value for usize {
+    fn write(&self, out: &mut Vec<u8>) {
+        (*self as u64).write(out);
+    }
+}
+
+impl Value for Checksum {
+    fn write(&self, out: &mut Vec<u8>) {
+        format_args!("{self}").write(out);
+    }
+}
+
+/// A moment, as HTTP writes it
+impl Value for Timestamp {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.http());
+    }
+}
+
+/// With its quotes
+impl Value for ETag {
+    fn write(&self, out: &mut Vec<u8>) {
+        for part in ["\"", self.as_str(), "\""] {
+            part.write(out);
+        }
+    }
+}
+
+impl Value for Arguments<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        // Writing to a Vec cannot fail.
+        let _ = out.write_fmt(*self);
+    }
+}
+
+impl<T: Value + ?Sized> Value for &T {
+    fn write(&self, out: &mut Vec<u8>) {
+        (*self).write(out);
     }
 }
 
@@ -133,12 +224,12 @@ pub(crate) fn error(out: &mut Vec<u8>, context: &Context<'_>, error: &Error) {
             answer.header("ETag", etag);
         }
         if let Some(modified) = extra.and_then(|e| e.modified) {
-            answer.header("Last-Modified", modified.to_http());
+            answer.header("Last-Modified", modified);
         }
         return answer.end();
     }
     if matches!(error.code(), Code::SlowDown | Code::ServiceUnavailable) {
-        answer.header("Retry-After", 1);
+        answer.header("Retry-After", 1_u64);
     }
     if let Some(methods) = extra.and_then(|e| e.allow) {
         answer.header("Allow", methods);

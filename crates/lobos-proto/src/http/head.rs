@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use httparse::Header;
+use memchr::memchr;
 
 use super::raw;
 use crate::{Code, Error, Limits};
@@ -23,7 +24,7 @@ pub(crate) fn end(
     limits: &Limits,
 ) -> Result<Option<usize>, Error> {
     let seen = input.len().min(limits.head);
-    while let Some(found) = input[*scanned..seen].iter().position(|b| *b == b'\n') {
+    while let Some(found) = memchr(b'\n', &input[*scanned..seen]) {
         let lf = *scanned + found;
         if lf == 0 || input[lf - 1] != b'\r' {
             return Err(refused("A line of the request head does not end with CRLF."));
@@ -50,6 +51,8 @@ pub(crate) struct Head<'h> {
     /// HTTP/1.0, not 1.1.
     pub(crate) old: bool,
     headers: &'h [Header<'h>],
+    /// Which names may be among them, see [`mark`]: most that are asked for are not.
+    marks: u64,
 }
 
 /// How the body is delimited.
@@ -89,12 +92,13 @@ impl<'h> Head<'h> {
         else {
             return Err(refused("The request head is malformed."));
         };
-        Ok(then(&Head { method, target, old: minor == 0, headers: request.headers }))
+        let headers = &*request.headers;
+        Ok(then(&Head { method, target, old: minor == 0, headers, marks: marks(headers) }))
     }
 
     /// Headers that came in another way, as the fields of a form.
     pub(crate) fn of(headers: &'h [Header<'h>]) -> Self {
-        Self { method: "", target: "", old: false, headers }
+        Self { method: "", target: "", old: false, headers, marks: marks(headers) }
     }
 
     /// With more headers; those that were sent come first. `all` is room for them.
@@ -103,20 +107,30 @@ impl<'h> Head<'h> {
         more: &'a [(&'a str, &'a str)],
         all: &'a mut Vec<Header<'a>>,
     ) -> Head<'a> {
-        let Self { method, target, old, headers } = *self;
+        let Self { method, target, old, headers, marks: own } = *self;
         if more.is_empty() {
-            return Head { method, target, old, headers };
+            return Head { method, target, old, headers, marks: own };
         }
         all.extend_from_slice(headers);
         all.extend(more.iter().map(|(name, value)| Header { name, value: value.as_bytes() }));
-        Head { method, target, old, headers: all }
+        Head { method, target, old, headers: all, marks: marks(all) }
+    }
+
+    /// The headers of that name.
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'h Header<'h>> + use<'a, 'h> {
+        let headers = if self.marks & mark(name) == 0 { &[] } else { self.headers };
+        headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
     /// The first header of that name (lower case), trimmed. One that is not UTF-8 counts as absent;
     /// what is to be kept is [`Head::text`].
     pub(crate) fn get(&self, name: &str) -> Option<&'h str> {
-        let header = self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(header.value).ok().map(trim)
+        self.bytes(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// As [`Head::get`], any bytes.
+    pub(crate) fn bytes(&self, name: &str) -> Option<&'h [u8]> {
+        self.all(name).next().map(|header| trim_bytes(header.value))
     }
 
     /// As [`Head::get`]; empty counts as absent.
@@ -127,8 +141,7 @@ impl<'h> Head<'h> {
     /// The first header of that name as it is to be kept (see [`raw::keep`]); empty counts as
     /// absent.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        let header = self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
-        Some(raw::keep(trim_bytes(header.value)).into_owned()).filter(|text| !text.is_empty())
+        Some(raw::keep(self.bytes(name)?).into_owned()).filter(|text| !text.is_empty())
     }
 
     /// All headers whose name begins so (lower case): the rest of the name in lower case, and the
@@ -155,13 +168,12 @@ impl<'h> Head<'h> {
 
     /// Whether a header of that name is there.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.headers.iter().any(|h| h.name.eq_ignore_ascii_case(name))
+        self.all(name).next().is_some()
     }
 
     /// Whether one of the comma-separated words of that header is `word`.
     pub(crate) fn has_word(&self, name: &str, word: &str) -> bool {
-        let mut lines = self.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
-        lines.any(|h| {
+        self.all(name).any(|h| {
             h.value
                 .split(|b| *b == b',')
                 .any(|w| w.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
@@ -210,16 +222,23 @@ impl<'h> Head<'h> {
     }
 
     fn count(&self, name: &str) -> usize {
-        self.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).count()
+        self.all(name).count()
     }
 }
 
-/// Without the spaces and tabs around it (RFC 9110, section 5.6.3); other white space is text.
-fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+/// The marks of all names.
+fn marks(headers: &[Header<'_>]) -> u64 {
+    headers.iter().fold(0, |marks, header| marks | mark(header.name))
 }
 
-/// As [`trim`].
+/// One of 64 bits for a name, in upper or lower case.
+fn mark(name: &str) -> u64 {
+    let lower = |at: usize| name.as_bytes().get(at).map_or(0, |b| usize::from(b | 0x20));
+    let last = name.len().saturating_sub(1);
+    1 << ((name.len() + 5 * lower(0) + 11 * lower(last) + lower(last / 2)) % 64)
+}
+
+/// Without the spaces and tabs around it (RFC 9110, section 5.6.3); other white space is text.
 fn trim_bytes(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;

@@ -137,7 +137,7 @@ fn replaces(head: &Head<'_>, header: &str, what: &str) -> Result<bool, Error> {
 pub(crate) fn write(answer: Answer<'_>, copied: &CopiedObject) {
     let mut xml = Xml::s3("CopyObjectResult");
     xml.text("ETag", &copied.stored.etag.to_string());
-    xml.display("LastModified", copied.modified.to_iso8601());
+    xml.time("LastModified", copied.modified);
     if let Some(checksum) = copied.stored.checksums.first() {
         xml.display("ChecksumType", checksum.kind().as_str());
     }

@@ -207,8 +207,13 @@ impl Overrides {
 
 /// Whether a browser would run what is in a body of this type.
 fn is_active(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "text/html" || kind == "text/xml" || kind == "application/xml" || kind.ends_with("+xml")
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    let ends = |end: &str| {
+        let at = kind.len().checked_sub(end.len());
+        at.and_then(|at| kind.get(at..)).is_some_and(|last| last.eq_ignore_ascii_case(end))
+    };
+    let is = |name: &str| kind.len() == name.len() && ends(name);
+    is("text/html") || is("text/xml") || is("application/xml") || ends("+xml")
 }
 
 impl ObjectResponse {
@@ -224,7 +229,7 @@ impl ObjectResponse {
         answer.header("Content-Length", self.range.end - self.range.start);
         answer.header("Content-Type", content_type);
         answer.header("ETag", info.etag);
-        answer.header("Last-Modified", info.modified.to_http());
+        answer.header("Last-Modified", info.modified);
         answer.header("Accept-Ranges", "bytes");
         if self.partial {
             let (first, last) = (self.range.start, self.range.end - 1);

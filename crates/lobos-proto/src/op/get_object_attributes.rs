@@ -96,7 +96,7 @@ impl Attribute {
 
 pub(crate) fn write(mut answer: Answer<'_>, attributes: &ObjectAttributes) {
     let ObjectAttributes { request, info } = attributes;
-    answer.header("Last-Modified", info.modified.to_http());
+    answer.header("Last-Modified", info.modified);
     let wants = |attribute| request.wanted.contains(&attribute);
     let mut xml = Xml::s3("GetObjectAttributesResponse");
     if wants(Attribute::ETag) {

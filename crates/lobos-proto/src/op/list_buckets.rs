@@ -92,7 +92,7 @@ pub(crate) fn write(answer: Answer<'_>, page: &Buckets) {
     for bucket in &page.buckets {
         xml.open("Bucket");
         xml.text("Name", &bucket.name);
-        xml.text("CreationDate", &bucket.created.to_iso8601());
+        xml.time("CreationDate", bucket.created);
         if page.is_paged {
             xml.text("BucketRegion", answer.region());
         }

@@ -105,7 +105,7 @@ pub(crate) fn write(answer: Answer<'_>, page: &UploadsPage) {
         write_user(&mut xml, "Initiator", answer.owner());
         write_user(&mut xml, "Owner", answer.owner());
         xml.text("StorageClass", "STANDARD");
-        xml.text("Initiated", &upload.initiated.to_iso8601());
+        xml.time("Initiated", upload.initiated);
         if let Some(algorithm) = upload.checksum {
             xml.text("ChecksumAlgorithm", algorithm.name());
         }

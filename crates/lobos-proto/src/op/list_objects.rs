@@ -170,6 +170,9 @@ fn max_keys(text: &str) -> Result<u32, Error> {
     Err(Error::new(Code::InvalidArgument).message(why).argument(name, text))
 }
 
+/// About how many bytes an object takes in the answer, without its key.
+const ENTRY: usize = 224;
+
 /// Where the next page begins, in a form that clients do not read.
 pub(super) fn write_token(last: &str) -> String {
     let mut token = String::with_capacity(1 + last.len() * 2);
@@ -229,19 +232,22 @@ pub(crate) fn write(answer: Answer<'_>, page: &Page) {
     }
     xml.display("IsTruncated", page.next.is_some());
     let owner = !matches!(request.version, ListingVersion::V2 { fetch_owner: false, .. });
+    xml.reserve(page.objects.iter().map(|object| ENTRY + object.key.len()).sum());
     for object in &page.objects {
         xml.open(entry);
         xml.text("Key", &name(&object.key));
         if entry == "Version" {
             xml.raw("<VersionId>null</VersionId><IsLatest>true</IsLatest>");
         }
-        xml.text("LastModified", &object.modified.to_iso8601());
-        xml.display("ETag", format_args!("&quot;{}&quot;", object.etag.as_str()));
-        xml.display("Size", object.size);
+        xml.time("LastModified", object.modified);
+        for part in ["<ETag>&quot;", object.etag.as_str(), "&quot;</ETag>"] {
+            xml.raw(part);
+        }
+        xml.number("Size", object.size);
         if owner {
             write_owner(&mut xml, answer.owner());
         }
-        xml.text("StorageClass", "STANDARD");
+        xml.raw("<StorageClass>STANDARD</StorageClass>");
         xml.close(entry);
     }
     for prefix in &page.prefixes {

@@ -99,7 +99,7 @@ pub(crate) fn write(answer: Answer<'_>, page: &PartsPage) {
     for part in &page.parts {
         xml.open("Part");
         xml.display("PartNumber", part.number);
-        xml.text("LastModified", &part.modified.to_iso8601());
+        xml.time("LastModified", part.modified);
         xml.text("ETag", &part.etag.to_string());
         xml.display("Size", part.size);
         if let Some(checksum) = part.checksum {

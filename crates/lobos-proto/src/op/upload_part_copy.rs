@@ -106,7 +106,7 @@ fn range(text: &str) -> Option<(u64, u64)> {
 
 pub(crate) fn write(answer: Answer<'_>, part: &CopiedPart) {
     let mut xml = Xml::s3("CopyPartResult");
-    xml.text("LastModified", &part.modified.to_iso8601());
+    xml.time("LastModified", part.modified);
     xml.text("ETag", &part.etag.to_string());
     if let Some(checksum) = part.checksum {
         xml.text(checksum.algorithm().element(), &checksum.to_base64());

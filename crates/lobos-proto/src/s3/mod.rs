@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod checksum;
 pub mod condition;
 pub mod copy_source;
+pub(crate) mod digits;
 pub mod error;
 pub mod etag;
 pub mod key;

@@ -1,6 +1,8 @@
 //! Times as S3 writes and reads them.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+use super::digits::{ascii, fill};
 
 /// A point in time with nanoseconds since 1970-01-01 UTC, never before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -23,8 +25,25 @@ impl Timestamp {
 
     /// As in Last-Modified: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
     pub fn to_http(self) -> String {
-        // httpdate ends at the year 9999, which 64 bits of nanoseconds do not reach.
-        httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(self.secs()))
+        ascii(&self.http()).to_owned()
+    }
+
+    /// The bytes of [`Timestamp::to_http`].
+    pub(crate) fn http(self) -> [u8; 29] {
+        let (days, clock) = (self.secs() / 86400, self.secs() % 86400);
+        let (year, month, day) = civil(days);
+        let mut text = *b"---, 00 --- 0000 00:00:00 GMT";
+        let name = |names: &[u8], at: u64| names.as_chunks::<3>().0[at as usize];
+        // The first day of 1970 was a Thursday.
+        text[..3].copy_from_slice(&name(b"ThuFriSatSunMonTueWed", days % 7));
+        fill(&mut text[5..7], day);
+        let months = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+        text[8..11].copy_from_slice(&name(months, month - 1));
+        fill(&mut text[12..16], year);
+        fill(&mut text[17..19], clock / 3600);
+        fill(&mut text[20..22], clock / 60 % 60);
+        fill(&mut text[23..25], clock % 60);
+        text
     }
 
     /// Reads any of the three forms of an HTTP date; `None` if it is none.
@@ -58,12 +77,22 @@ impl Timestamp {
 
     /// As in S3's XML: `2026-11-24T12:00:00.000Z`, with milliseconds.
     pub fn to_iso8601(self) -> String {
-        let secs = self.secs();
-        let (year, month, day) = civil(secs / 86400);
-        let clock = secs % 86400;
-        let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
-        let millis = self.nanos / 1_000_000 % 1000;
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        ascii(&self.iso8601()).to_owned()
+    }
+
+    /// The bytes of [`Timestamp::to_iso8601`].
+    pub(crate) fn iso8601(self) -> [u8; 24] {
+        let (days, clock) = (self.secs() / 86400, self.secs() % 86400);
+        let (year, month, day) = civil(days);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        fill(&mut text[..4], year);
+        fill(&mut text[5..7], month);
+        fill(&mut text[8..10], day);
+        fill(&mut text[11..13], clock / 3600);
+        fill(&mut text[14..16], clock / 60 % 60);
+        fill(&mut text[17..19], clock % 60);
+        fill(&mut text[20..23], self.nanos / 1_000_000);
+        text
     }
 }
 
@@ -165,10 +194,13 @@ mod tests {
     #[test]
     fn calendar() {
         // ISO dates agree with the HTTP dates of the same second on every day of 400 years, and are
-        // read back.
+        // read back; HTTP dates are those of the crate httpdate.
         for day in 0..146_097_u64 {
-            let t = Timestamp { nanos: day * 86_400 * 1_000_000_000 };
+            let secs = day * 86_400 + day * 7 % 86_400;
+            let t = Timestamp { nanos: secs * 1_000_000_000 };
             let http = t.to_http();
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(secs);
+            assert_eq!(http, httpdate::fmt_http_date(time));
             let iso = t.to_iso8601();
             assert_eq!(&iso[0..4], &http[12..16]);
             assert_eq!(&iso[8..10], &http[5..7]);
