@@ -5,7 +5,9 @@ use std::sync::MutexGuard;
 
 use lobos_proto::s3::condition::WriteConditions;
 use lobos_proto::{Code, Error, Key};
-use rustix::fs::{AtFlags, FileType, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, statat};
+use rustix::fs::{
+    AtFlags, FileType, Stat, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, statat,
+};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
@@ -228,10 +230,22 @@ impl Target {
             (false, path) => Some(bucket.folder(path)?),
         };
         let folder = opened.as_ref().map_or(bucket.dir(), AsFd::as_fd);
-        let landed = match temp.land(folder, &self.name) {
-            Err(Errno::EXIST) => self.replace(bucket, key, absent, temp, folder),
+        // What was a file the last time is mostly one still, and no new name is to be had.
+        let (seen, path) = (&bucket.shared().seen, key.as_str());
+        let mark = (!self.aside).then(|| seen.mark(bucket.name().as_str(), path));
+        let look = || statat(folder, self.name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
+        let old = mark.filter(|mark| seen.has(*mark)).and_then(|_| look().ok());
+        let landed = match old.map_or_else(|| temp.land(folder, &self.name), |_| Err(Errno::EXIST))
+        {
+            Err(Errno::EXIST) => {
+                let old = old.map_or_else(look, Ok)?;
+                self.replace(bucket, key, absent, temp, (folder, old))
+            }
             done => done.map_err(|e| Obstacle::of_landing(e, folder)),
         };
+        if let (Ok(()), Some(mark)) = (&landed, mark) {
+            seen.add(mark);
+        }
         landed?;
         if bucket.is_durable() {
             error::sync(folder)?;
@@ -247,10 +261,9 @@ impl Target {
         key: &Key,
         absent: bool,
         temp: &mut Temp,
-        folder: BorrowedFd<'_>,
+        (folder, old): (BorrowedFd<'_>, Stat),
     ) -> Result<(), Obstacle> {
-        let stat = statat(folder, self.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
-        let taken = match FileType::from_raw_mode(stat.st_mode) {
+        let taken = match FileType::from_raw_mode(old.st_mode) {
             FileType::RegularFile => true,
             // A link to nowhere is no object.
             FileType::Symlink => {
