@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use lobos_proto::{Code, Error, Expected, Outcome, Request, Response, Sink, Store};
+use lobos_proto::{Code, Error, Expected, Outcome, Request, Response, Sink, Source, Store};
 
 use crate::Buffer;
 
@@ -22,6 +22,8 @@ pub enum Job {
     Held(Box<dyn Sink>, Vec<u8>),
     /// Make the object visible.
     Commit(Box<dyn Sink>, Expected),
+    /// Wait until these bytes of the source are in memory.
+    Warm(Box<dyn Source>, Range<u64>),
 }
 
 /// What became of a [`Job`].
@@ -34,6 +36,8 @@ pub enum Done {
     Held(Box<dyn Sink>, Result<(), Error>),
     /// The object is visible, or nothing has changed.
     Committed(Result<Response, Error>),
+    /// The bytes are in memory, as far as that can be.
+    Warmed(Box<dyn Source>),
 }
 
 impl Job {
@@ -44,6 +48,7 @@ impl Job {
             Self::Append(_, _, range) => range.len() > HEAVY_APPEND,
             Self::Held(..) => false,
             Self::Commit(sink, _) => sink.is_heavy(),
+            Self::Warm(..) => true,
         }
     }
 
@@ -65,6 +70,15 @@ impl Job {
                 Done::Held(sink, result)
             }
             Self::Commit(sink, expected) => Done::Committed(guard(|| sink.commit(&expected))),
+            Self::Warm(source, range) => {
+                let warm = guard(|| {
+                    source.warm(range);
+                    Ok(())
+                });
+                // Whoever reads it next finds out.
+                drop(warm);
+                Done::Warmed(source)
+            }
         }
     }
 }

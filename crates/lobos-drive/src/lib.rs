@@ -3,6 +3,7 @@
 mod bell;
 mod buffer;
 mod clock;
+mod cold;
 mod job;
 mod listen;
 mod loads;
@@ -18,6 +19,7 @@ pub mod zerocopy;
 pub use bell::{Bell, Seat};
 pub use buffer::Buffer;
 pub use clock::SystemClock;
+pub use cold::Cold;
 pub use job::{Done, Job};
 pub use listen::{Accepted, Acceptor, Listener, PAUSE, raise_file_limit};
 pub use loads::{Load, Loads};

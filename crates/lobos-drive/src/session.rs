@@ -50,6 +50,8 @@ enum Out {
     Append(usize),
     Held,
     Commit,
+    /// Up to here.
+    Warm(u64),
 }
 
 /// A connection, its store and what it has open there: a few hundred bytes when idle.
@@ -59,6 +61,8 @@ pub struct Session {
     buffer: Buffer,
     sink: Option<Box<dyn Sink>>,
     source: Option<Box<dyn Source>>,
+    /// Its bytes up to here are in memory, as far as that is known.
+    warm_to: u64,
     out: Option<Out>,
     lent: bool,
     aborted: bool,
@@ -75,6 +79,7 @@ impl Session {
             buffer: Buffer::empty(),
             sink: None,
             source: None,
+            warm_to: 0,
             out: None,
             lent: false,
             aborted: false,
@@ -174,6 +179,11 @@ impl Session {
             }
             (Some(Out::Held), Done::Held(sink, result)) => self.appended(sink, result, now),
             (Some(Out::Commit), Done::Committed(result)) => self.committed(result, now),
+            (Some(Out::Warm(to)), Done::Warmed(source)) if !self.aborted => {
+                (self.source, self.warm_to) = (Some(source), to);
+                self.connection.source_ready(now);
+            }
+            (Some(Out::Warm(_)), Done::Warmed(_)) => {}
             _ => panic!("not the job that was out"),
         }
     }
@@ -182,6 +192,24 @@ impl Session {
     pub fn transmit(&self) -> Output<'_> {
         let transmit = self.connection.transmit();
         Output { head: transmit.head, body: transmit.body, source: self.source.as_deref() }
+    }
+
+    /// How far the bytes of the source are known to be in memory.
+    pub fn warm_to(&self) -> u64 {
+        self.warm_to
+    }
+
+    /// The bytes of the source up to `to` were looked at, and are in memory.
+    pub fn is_warm(&mut self, to: u64) {
+        self.warm_to = to;
+    }
+
+    /// Gives away the source, which must be there, until these bytes of it are in memory.
+    pub fn warm(&mut self, range: Range<u64>) -> Job {
+        assert!(self.out.is_none(), "a job is out");
+        let source = self.source.take().expect("there is something to send");
+        self.out = Some(Out::Warm(range.end));
+        Job::Warm(source, range)
     }
 
     /// `count` bytes were sent: head bytes first, then body bytes.
@@ -270,7 +298,7 @@ impl Session {
         match result {
             Ok(Outcome::Done(response)) => self.connection.answer(Ok(response), now),
             Ok(Outcome::Send(response, source)) => {
-                self.source = Some(source);
+                (self.source, self.warm_to) = (Some(source), 0);
                 self.connection.answer(Ok(response), now);
             }
             Ok(Outcome::Receive(_)) if self.leaving => self.abort(),

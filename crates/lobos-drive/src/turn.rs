@@ -8,7 +8,7 @@ use lobos_proto::Now;
 use rustix::net::Shutdown;
 
 use crate::zerocopy::{self, Received, Sent};
-use crate::{Buffer, Done, Job, Need, Phase, Session};
+use crate::{Buffer, Cold, Done, Job, Need, Phase, Session};
 
 /// The size of the buffer that is lent. It must hold the largest head.
 pub const SCRATCH: usize = 256 << 10;
@@ -71,11 +71,13 @@ pub struct Readiness {
 pub struct Scratch {
     buffers: Vec<Buffer>,
     output: Box<[u8]>,
+    cold: Cold,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { buffers: Vec::new(), output: vec![0; zerocopy::OUTPUT].into() }
+        let output = vec![0; zerocopy::OUTPUT].into();
+        Self { buffers: Vec::new(), output, cold: Cold::default() }
     }
 }
 
@@ -115,7 +117,7 @@ pub fn turn(
         if !session.is_lent() {
             session.lend(scratch.take());
         }
-        let turn = run(socket, session, ready, &mut scratch.output, now);
+        let turn = run(socket, session, ready, scratch, now);
         scratch.put(session.reclaim());
         turn
     });
@@ -126,9 +128,10 @@ fn run(
     socket: impl AsFd,
     session: &mut Session,
     ready: &mut Readiness,
-    output: &mut [u8],
+    scratch: &mut Scratch,
     now: Now,
 ) -> Turn {
+    let Scratch { output, cold, .. } = scratch;
     let (mut bytes, mut jobs) = (0, 0);
     let mut closed = false;
     loop {
@@ -147,10 +150,11 @@ fn run(
                 Err(_) => return Turn::Close,
             },
             Need::Write if !ready.writable => return Turn::Write,
-            Need::Write => match zerocopy::send(&socket, session, output, now) {
+            Need::Write => match zerocopy::send(&socket, session, output, cold, now) {
                 Ok(Sent::All(count)) => bytes += count,
                 Ok(Sent::WouldBlock) => ready.writable = false,
                 Ok(Sent::Turn) => return Turn::Again,
+                Ok(Sent::Cold(range)) => return Turn::Work(session.warm(range)),
                 Err(_) => return Turn::Close,
             },
             Need::Work(job) if job.is_heavy() => return Turn::Work(job),

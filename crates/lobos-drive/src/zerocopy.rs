@@ -2,19 +2,23 @@
 //! Linux needs: `recv`, `send`, `sendfile`.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use lobos_proto::{Now, Source};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
-use crate::Session;
+use crate::{Cold, Session};
 
 /// A body up to this size is read behind its head and both go out in one packet train.
 pub const SMALL_BODY: usize = 16 << 10;
 
 /// A good size for the memory that [`send`] works in.
 pub const OUTPUT: usize = 64 << 10;
+
+/// So many bytes are waited for at a time.
+const PIECE: u64 = 1 << 20;
 
 /// One connection sends no more than this before the others get their turn.
 const TURN: u64 = 2 << 20;
@@ -33,7 +37,7 @@ pub enum Received {
 }
 
 /// What [`send`] met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// Everything is out, so many bytes.
     All(u64),
@@ -41,6 +45,8 @@ pub enum Sent {
     WouldBlock,
     /// There is more to send, but others have waited long enough.
     Turn,
+    /// These bytes of the source have to come from a disk first: for [`Session::warm`].
+    Cold(Range<u64>),
 }
 
 /// Receives once into the space of the session.
@@ -74,11 +80,23 @@ pub fn send(
     socket: impl AsFd,
     session: &mut Session,
     memory: &mut [u8],
+    cold: &mut Cold,
     now: Now,
 ) -> io::Result<Sent> {
     let mut total = 0;
     loop {
-        match send_once(socket.as_fd(), session, memory, TURN - total) {
+        let mut limit = TURN - total;
+        if cold.is_wary(now.instant) {
+            if let Some(range) = next_cold(session) {
+                cold.met(now.instant);
+                return Ok(Sent::Cold(range));
+            }
+            let ahead = session.warm_to().saturating_sub(session.transmit().body.start);
+            limit = limit.min(ahead.max(1));
+        }
+        let has_body = !session.transmit().body.is_empty();
+        let mut once = || send_once(socket.as_fd(), session, memory, limit);
+        match if has_body { cold.watch(once) } else { once() } {
             Ok(None) => return Ok(Sent::All(total)),
             Ok(Some(count)) => {
                 session.sent(count, now);
@@ -96,6 +114,21 @@ pub fn send(
             }
         }
     }
+}
+
+/// What comes next of the source, if that has to be waited for.
+fn next_cold(session: &mut Session) -> Option<Range<u64>> {
+    let output = session.transmit();
+    let (source, body) = (output.source?, output.body);
+    if body.is_empty() || body.start < session.warm_to() {
+        return None;
+    }
+    let range = body.start..body.end.min(body.start.saturating_add(PIECE));
+    if source.is_cold(range.clone()) {
+        return Some(range);
+    }
+    session.is_warm(range.end);
+    None
 }
 
 /// One system call's worth; `None` if nothing is left.
@@ -131,16 +164,16 @@ fn send_once(
             }
         }
     }
-    copied(socket, head, source, body.start, left, memory).map(Some)
+    copied(socket, head, source, body, limit, memory).map(Some)
 }
 
-/// Sends head and as much of the body as fits into `memory`.
+/// Sends head and as much of the body as fits into `memory` and into the limit.
 fn copied(
     socket: BorrowedFd<'_>,
     head: &[u8],
     source: &dyn Source,
-    offset: u64,
-    left: u64,
+    body: Range<u64>,
+    limit: u64,
     memory: &mut [u8],
 ) -> io::Result<u64> {
     if head.len() >= memory.len() {
@@ -148,10 +181,11 @@ fn copied(
     }
     let (front, room) = memory.split_at_mut(head.len());
     front.copy_from_slice(head);
-    let wanted = usize::try_from(left).map_or(room.len(), |left| left.min(room.len()));
+    let left = body.end - body.start;
+    let wanted = usize::try_from(left.min(limit)).map_or(room.len(), |most| most.min(room.len()));
     let mut count = 0;
     while count < wanted {
-        let read = match source.read_at(&mut room[count..wanted], offset + count as u64) {
+        let read = match source.read_at(&mut room[count..wanted], body.start + count as u64) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             other => other?,
         };

@@ -1,12 +1,18 @@
 //! Bytes at given places of files: read, written, and copied from one file to another.
 
+use std::io::IoSliceMut;
+use std::num::NonZero;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::copy_file_range;
-use rustix::io::{Errno, pread, pwrite};
+use rustix::fs::{Advice, copy_file_range, fadvise};
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
 /// Copied at once where the kernel cannot do it alone.
 const CHUNK: usize = 64 * 1024;
+
+/// Where it is asked whether bytes are in memory: every 128 KiB
+const STRIDE: usize = 128 * 1024;
 
 /// Asked of the kernel at once: it stops at 2 GiB anyhow.
 const MOST: u64 = 1 << 30;
@@ -22,6 +28,35 @@ pub(crate) fn read_at(
         match pread(file, &mut *buffer, offset) {
             Err(Errno::INTR) => {}
             done => return done,
+        }
+    }
+}
+
+/// Whether some of these bytes would have to come from the disk first, as far as the kernel tells
+/// that without waiting. It is asked about one byte in each 128 KiB, which the kernel reads at once.
+pub(crate) fn is_cold(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
+    let Some(last) = range.end.checked_sub(1).filter(|last| *last >= range.start) else {
+        return false;
+    };
+    let ahead = range.step_by(STRIDE).chain([last]);
+    ahead.into_iter().any(|offset| {
+        let mut byte = [0];
+        let mut slices = [IoSliceMut::new(&mut byte)];
+        // Other errors: a file system that cannot tell, as tmpfs, which is never cold.
+        preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+    })
+}
+
+/// Reads these bytes, and forgets them: the kernel does not.
+pub(crate) fn warm(file: BorrowedFd<'_>, range: Range<u64>) {
+    let length = NonZero::new(range.end.saturating_sub(range.start));
+    // So that the disk gets all of it at once.
+    let _ = fadvise(file, range.start, length, Advice::WillNeed);
+    let (mut offset, mut chunk) = (range.start, vec![0; CHUNK]);
+    while offset < range.end {
+        match read_at(file, &mut chunk, offset) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => offset += count as u64,
         }
     }
 }
@@ -111,6 +146,7 @@ pub(crate) fn copy(
 mod tests {
     use super::*;
     use std::fs::{self, File};
+    use std::io::Write;
     use std::os::fd::AsFd;
 
     #[test]
@@ -131,5 +167,25 @@ mod tests {
             let copied = copy((source.as_fd(), 100_000), (target.as_fd(), 0), 100_001);
             assert_eq!(copied, Ok(false));
         }
+    }
+
+    #[test]
+    fn cold_and_warm() {
+        // Bytes that the kernel has let go are cold, those that it has are not; in memory they
+        // are as soon as they were waited for, and beyond the end nothing is cold. The file lies
+        // beside the program, which is on a disk.
+        let program = std::env::current_exe().unwrap();
+        let mut file = tempfile::tempfile_in(program.parent().unwrap()).unwrap();
+        let size = 3 << 20;
+        file.write_all(&vec![7; size as usize]).unwrap();
+        let cold = |range| is_cold(file.as_fd(), range);
+        assert!(!cold(0..size));
+        file.sync_all().unwrap();
+        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        assert!(cold(0..size) && cold(size / 2..size / 2 + 1));
+        warm(file.as_fd(), size / 2..size);
+        assert!(!cold(size / 2..size) && cold(0..size));
+        warm(file.as_fd(), 0..size + 5);
+        assert!(!cold(0..size) && !cold(size..size + 5) && !cold(0..0));
     }
 }

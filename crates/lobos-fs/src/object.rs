@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
@@ -16,7 +17,7 @@ use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::sidecar::{self, Gone, Owner};
 use crate::snapshot::Id;
-use crate::{aside, clock, error, folder, mime, readers, warn};
+use crate::{aside, bytes, clock, error, folder, mime, readers, warn};
 
 /// An object, opened: what is known of it and its bytes belong together whatever happens to the
 /// key afterwards.
@@ -64,6 +65,14 @@ impl Source for FileSource {
 
     fn file(&self) -> Option<&File> {
         Some(&self.0)
+    }
+
+    fn is_cold(&self, range: Range<u64>) -> bool {
+        bytes::is_cold(self.0.as_fd(), range)
+    }
+
+    fn warm(&self, range: Range<u64>) {
+        bytes::warm(self.0.as_fd(), range);
     }
 }
 

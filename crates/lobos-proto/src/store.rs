@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use lobos_digest::{Algorithm, Digest, Digests};
 
@@ -63,6 +64,18 @@ pub trait Source: Send + Sync {
     /// `sendfile`.
     fn file(&self) -> Option<&File> {
         None
+    }
+
+    /// Whether some of these bytes would have to come from a disk first. It does not wait.
+    fn is_cold(&self, range: Range<u64>) -> bool {
+        let _ = range;
+        false
+    }
+
+    /// Waits until these bytes are in memory, so that sending them does not. What goes wrong will
+    /// go wrong again when they are read.
+    fn warm(&self, range: Range<u64>) {
+        let _ = range;
     }
 }
 

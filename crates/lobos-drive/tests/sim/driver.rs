@@ -407,6 +407,7 @@ impl Driver {
             Job::Append(..) | Job::Held(..) | Job::Commit(..) => {
                 self.check_open(1, 0, "a job", around.store);
             }
+            Job::Warm(..) => panic!("only a turn knows of cold bytes"),
         }
         // The final answer comes only after this.
         assert!(matches!(job, Job::Call(..)) || !self.answering, "a job behind the answer");

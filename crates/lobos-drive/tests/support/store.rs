@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use lobos_proto::op::PutObject;
@@ -25,6 +27,10 @@ struct Inner {
     open: AtomicUsize,
     /// The most of them that were open when one named `together` was committed.
     most_open: AtomicUsize,
+    /// The threads that waited for bytes of the source that is cold.
+    warmers: Mutex<Vec<ThreadId>>,
+    /// The thread that read from it first.
+    reader: Mutex<Option<ThreadId>>,
     /// Bytes given away as files, so that they go out by sendfile.
     files: bool,
     /// Everything is given to helper threads.
@@ -45,6 +51,8 @@ struct Upload {
 
 struct Handle {
     object: Arc<Object>,
+    /// Its bytes are on a slow disk, from the memory up to the number on.
+    cold: Option<(Memory, AtomicU64)>,
     /// Bytes that it has, which may be fewer than it promised.
     end: usize,
 }
@@ -65,6 +73,11 @@ impl Memory {
 
     pub(crate) fn open_uploads(&self) -> usize {
         self.0.open.load(Ordering::SeqCst)
+    }
+
+    /// Those that waited for cold bytes, and that which sent them.
+    pub(crate) fn warmers(&self) -> (Vec<ThreadId>, Option<ThreadId>) {
+        (self.0.warmers.lock().unwrap().clone(), *self.0.reader.lock().unwrap())
     }
 
     pub(crate) fn most_open(&self) -> usize {
@@ -130,7 +143,8 @@ impl Store for Memory {
                 if let Some(file) = object.file.as_ref().filter(|_| cut > 0) {
                     file.set_len(end as u64).unwrap();
                 }
-                let source = Box::new(Handle { object, end });
+                let cold = name.ends_with("cold").then(|| (self.clone(), AtomicU64::new(0)));
+                let source = Box::new(Handle { object, cold, end });
                 Ok(Outcome::Send(Response::GetObject(Box::new(response)), source))
             }
             Request::HeadObject(head) => {
@@ -150,6 +164,12 @@ impl Store for Memory {
 
 impl Source for Handle {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        if let Some((store, warm_to)) = &self.cold {
+            if warm_to.load(Ordering::SeqCst) <= offset {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            store.0.reader.lock().unwrap().get_or_insert(std::thread::current().id());
+        }
         let start = usize::try_from(offset).unwrap().min(self.end);
         // Short reads are legal, so there are some.
         let count = buf.len().min(self.end - start).min(10_007);
@@ -158,7 +178,17 @@ impl Source for Handle {
     }
 
     fn file(&self) -> Option<&File> {
-        self.object.file.as_ref()
+        self.object.file.as_ref().filter(|_| self.cold.is_none())
+    }
+
+    fn is_cold(&self, range: Range<u64>) -> bool {
+        self.cold.as_ref().is_some_and(|(_, to)| to.load(Ordering::SeqCst) < range.end)
+    }
+
+    fn warm(&self, range: Range<u64>) {
+        let (store, to) = self.cold.as_ref().unwrap();
+        store.0.warmers.lock().unwrap().push(std::thread::current().id());
+        to.store(range.end, Ordering::SeqCst);
     }
 }
 

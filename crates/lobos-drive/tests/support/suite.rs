@@ -232,6 +232,23 @@ pub(crate) fn together(serve: Serve) {
     server.stop();
 }
 
+/// Bytes that are not in memory are waited for by another thread, after the first slow read.
+pub(crate) fn cold_bytes(serve: Serve) {
+    let server = Running::start(serve, Memory::default());
+    let body = pattern(3_500_000);
+    server.store.put("b/cold", body.clone());
+    let mut client = server.client();
+    for _ in 0..2 {
+        client.send(request("GET", "/b/cold", "").as_bytes());
+        assert!(client.answer(false).body == body);
+    }
+    let (warmers, reader) = server.store.warmers();
+    let reader = reader.expect("it was read");
+    assert!(warmers.len() >= 6, "{} times", warmers.len());
+    assert!(!warmers.contains(&reader), "the thread that sends has waited");
+    server.stop();
+}
+
 /// Connections beyond the limit wait until there is room.
 pub(crate) fn connection_limit(serve: Serve) {
     let store = Memory::default();

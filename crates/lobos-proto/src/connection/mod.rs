@@ -158,6 +158,11 @@ impl Connection {
         }
     }
 
+    /// What is to be sent was waited for, which was not the client's fault.
+    pub fn source_ready(&mut self, now: Now) {
+        self.since = now.instant;
+    }
+
     /// The peer will send no more bytes.
     pub fn peer_closed(&mut self) {
         self.peer_closed = true;
