@@ -9,24 +9,14 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use fastrand::Rng;
+
 use common::{
     Shop, copy, copy_request, delete, page, put, put_request, rename, rename_request, send,
 };
 use lobos_fs::{FsStore, Layout, Options, Quirks};
 use lobos_proto::op::{CreateBucket, ListObjects, ListingVersion, Page};
 use lobos_proto::{BucketName, Outcome, Request, Response, Store, TagSet};
-
-/// A random number generator that repeats itself for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
 
 fn wait_until_whole(store: &FsStore) {
     let (progress, began) = (store.index_progress().unwrap(), Instant::now());
@@ -51,14 +41,14 @@ fn shops() -> Vec<Shop> {
 
 /// What others do to the files of a bucket; most of it may fail, since there is nothing or
 /// something of that name.
-fn change(dice: &mut Dice, root: &Path, turn: u64) {
-    let path = |dice: &mut Dice| -> PathBuf {
-        let depth = dice.roll(3);
-        let names = (0..=depth).map(|_| format!("n{}", dice.roll(8)));
+fn change(dice: &mut Rng, root: &Path, turn: u64) {
+    let path = |dice: &mut Rng| -> PathBuf {
+        let depth = dice.u64(..3);
+        let names = (0..=depth).map(|_| format!("n{}", dice.u64(..8)));
         root.join(names.collect::<Vec<_>>().join("/"))
     };
     let (a, b) = (path(dice), path(dice));
-    let _ = match dice.roll(16) {
+    let _ = match dice.u64(..16) {
         0..4 => fs::create_dir_all(a.parent().unwrap()).and(fs::write(&a, turn.to_string())),
         4 | 5 => fs::remove_file(&a),
         6 => fs::remove_dir_all(&a),
@@ -79,14 +69,14 @@ fn others_at_work() {
     // Whatever others make, remove, rename or write to is in the very next listing of the index
     // as it is in one that looks at the disk: names, sizes, times and tags.
     for shop in shops() {
-        let mut dice = Dice(0x9e37_79b9);
+        let mut dice = Rng::with_seed(0x9e37_79b9);
         for turn in 0..trials() {
             change(&mut dice, shop.dir.path(), turn);
-            if dice.roll(8) == 0 {
+            if dice.u64(..8) == 0 {
                 change(&mut dice, shop.dir.path(), turn);
             }
             shop.page();
-            if dice.roll(300) == 0 {
+            if dice.u64(..300) == 0 {
                 wait_until_whole(&shop.indexed);
             }
         }
@@ -99,8 +89,9 @@ fn own_work() {
     // listing, with the tag that HeadObject has.
     let shop = Shop::new();
     wait_until_whole(&shop.indexed);
-    let (mut dice, keys) = (Dice(7), ["a", "b/c", "b/d", "b", "a//x", "f/", "f/g/h", "a/b"]);
-    let mut key = move || keys[usize::try_from(dice.roll(keys.len() as u64)).unwrap()];
+    let (mut dice, keys) =
+        (Rng::with_seed(7), ["a", "b/c", "b/d", "b", "a//x", "f/", "f/g/h", "a/b"]);
+    let mut key = move || keys[usize::try_from(dice.u64(..keys.len() as u64)).unwrap()];
     for turn in 0..400_u64 {
         let (from, to, store) = (key(), key(), &shop.indexed);
         // There may be nothing to copy, rename or delete.

@@ -1,22 +1,12 @@
 //! Streams that are hashed together, with the crate md-5 as an oracle.
 
+use fastrand::Rng;
 use lobos_md5::{Md5, Shared, Together};
 use md5::Digest as _;
 
-/// Numbers that look random: xorshift
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides as u64) as usize
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.roll(256) as u8).collect()
-    }
+fn bytes(seed: u64, count: usize) -> Vec<u8> {
+    let mut dice = Rng::with_seed(seed);
+    (0..count).map(|_| dice.u8(..)).collect()
 }
 
 fn oracle(data: &[u8]) -> [u8; 16] {
@@ -33,31 +23,30 @@ struct Open {
 fn any_mix_like_the_oracle() {
     // Streams that begin, take slices of any size, finish and are given up in any order have the
     // digests of md-5; 300 mixes of up to 40 streams at once.
-    let mut source = Dice(1);
-    let data = source.bytes(700_000);
+    let data = bytes(1, 700_000);
     for seed in 1..=300 {
-        let mut dice = Dice(seed);
+        let mut dice = Rng::with_seed(seed);
         let together = Together::new();
-        let most = 1 + dice.roll(40);
-        let largest = [70, 5_000, 40_000, 300_000][dice.roll(4)];
+        let most = 1 + dice.usize(..40);
+        let largest = [70, 5_000, 40_000, 300_000][dice.usize(..4)];
         let mut open: Vec<Open> = Vec::new();
         for _ in 0..120 {
-            match dice.roll(8) {
+            match dice.usize(..8) {
                 0 | 1 if open.len() < most => {
                     let oracle = md5::Md5::new();
                     open.push(Open { shared: together.begin(), oracle });
                 }
                 2 if !open.is_empty() => {
-                    let gone = open.swap_remove(dice.roll(open.len()));
-                    if dice.roll(4) > 0 {
+                    let gone = open.swap_remove(dice.usize(..open.len()));
+                    if dice.usize(..4) > 0 {
                         let expected: [u8; 16] = gone.oracle.finalize().into();
                         assert_eq!(gone.shared.finish(), expected, "seed {seed}");
                     }
                 }
                 _ if !open.is_empty() => {
-                    let at = dice.roll(open.len());
-                    let begin = dice.roll(data.len());
-                    let end = (begin + dice.roll(largest)).min(data.len());
+                    let at = dice.usize(..open.len());
+                    let begin = dice.usize(..data.len());
+                    let end = (begin + dice.usize(..largest)).min(data.len());
                     open[at].shared.update(&data[begin..end]);
                     open[at].oracle.update(&data[begin..end]);
                 }
@@ -75,7 +64,7 @@ fn any_mix_like_the_oracle() {
 fn every_length_beside_another() {
     // Every length around blocks, padding and pieces has the digest of md-5, beside a stream that
     // is longer and one that is shorter.
-    let data = Dice(2).bytes(100_000);
+    let data = bytes(2, 100_000);
     let around = |at: usize| at - 70..=at + 70;
     for length in (0..200).chain(around(32 << 10)).chain(around(64 << 10)) {
         let together = Together::new();
@@ -92,7 +81,7 @@ fn every_length_beside_another() {
 #[test]
 fn every_two_cuts() {
     // Where a stream is cut makes no difference, also to the one beside it.
-    let data = Dice(3).bytes(150);
+    let data = bytes(3, 150);
     for first in 0..=data.len() {
         for second in first..=data.len() {
             let together = Together::new();
@@ -110,7 +99,7 @@ fn every_two_cuts() {
 #[test]
 fn more_than_waits() {
     // More bytes than may wait, in all and of one stream, are hashed in the meantime.
-    let data = Dice(4).bytes(9 << 20);
+    let data = bytes(4, 9 << 20);
     for count in [1, 2, 17, 60] {
         let together = Together::new();
         let mut open: Vec<Shared> = (0..count).map(|_| together.begin()).collect();
@@ -133,7 +122,7 @@ fn more_than_waits() {
 #[test]
 fn threads_meet() {
     // A stream may be used by another thread than the others of its place.
-    let data = Dice(5).bytes(500_000);
+    let data = bytes(5, 500_000);
     let together = Together::new();
     std::thread::scope(|scope| {
         for length in [0, 1, 64, 100_000, 499_999, 500_000] {

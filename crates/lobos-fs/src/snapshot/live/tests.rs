@@ -5,19 +5,10 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use fastrand::Rng;
+
 use super::super::{At, Attr, Kind, Seen};
 use super::*;
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
 
 /// Watches and reads a folder.
 fn watch(live: &Live, path: &Path, full: bool) -> Id {
@@ -72,11 +63,11 @@ fn truth(path: &Path) -> Vec<String> {
     all
 }
 
-fn change(dice: &mut Dice, path: &Path) {
-    let name = |dice: &mut Dice| path.join(format!("n{}", dice.roll(60)));
+fn change(dice: &mut Rng, path: &Path) {
+    let name = |dice: &mut Rng| path.join(format!("n{}", dice.u64(..60)));
     let (a, b) = (name(dice), name(dice));
     // Most of it may fail: there is something or nothing of that name.
-    let _ = match dice.roll(8) {
+    let _ = match dice.u64(..8) {
         0 | 1 => fs::write(&a, "x"),
         2 => fs::remove_file(&a),
         3 => fs::create_dir(&a),
@@ -92,17 +83,17 @@ fn histories() {
     // After each change a view is what the folder is, at once, whether files or names are watched.
     for seed in 1..=40 {
         let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
-        let mut dice = Dice(seed * 0x9e37_79b9);
-        for _ in 0..dice.roll(50) {
+        let mut dice = Rng::with_seed(seed * 0x9e37_79b9);
+        for _ in 0..dice.u64(..50) {
             change(&mut dice, dir.path());
         }
         let id = watch(&live, dir.path(), seed % 2 == 0);
         for turn in 0..60 {
-            for _ in 0..=dice.roll(4) {
+            for _ in 0..=dice.u64(..4) {
                 change(&mut dice, dir.path());
             }
             assert_eq!(listed(&live, id, dir.path()), truth(dir.path()), "seed {seed}, {turn}");
-            if dice.roll(20) == 0 {
+            if dice.u64(..20) == 0 {
                 assert_eq!(watch(&live, dir.path(), false), id);
             }
         }

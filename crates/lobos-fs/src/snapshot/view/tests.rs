@@ -4,17 +4,7 @@ use super::super::Names;
 use super::*;
 use lobos_proto::{ETag, Timestamp};
 
-/// Repeats itself for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
+use fastrand::Rng;
 
 fn view(names: &[&str], with_attrs: bool) -> View {
     let mut read = Names::default();
@@ -141,22 +131,22 @@ fn model() {
     // others, however often changes were merged with what was read; and all are known after
     // they were looked at.
     for seed in 1..=60 {
-        let mut dice = Dice(seed * 0x9e37_79b9);
-        let start: Vec<String> = (0..dice.roll(40)).map(|n| format!("{n:02}")).collect();
+        let mut dice = Rng::with_seed(seed * 0x9e37_79b9);
+        let start: Vec<String> = (0..dice.u64(..40)).map(|n| format!("{n:02}")).collect();
         let read: Vec<&str> = start.iter().map(String::as_str).collect();
         let mut view = view(&read, seed % 2 == 0);
         let file = |name: &String| (name.clone(), Kind::File);
         let mut model: BTreeMap<String, Kind> = start.iter().map(file).collect();
         for _ in 0..40 {
-            let batch = 1 + dice.roll(if seed % 5 == 0 { 400 } else { 20 });
+            let batch = 1 + dice.u64(..if seed % 5 == 0 { 400 } else { 20 });
             let mut touches = Vec::new();
             for _ in 0..batch {
-                let name = format!("{:02}", dice.roll(3000));
+                let name = format!("{:02}", dice.u64(..3000));
                 let old = model.get(&name).copied();
-                let is_folder = dice.roll(3) == 0;
+                let is_folder = dice.u64(..3) == 0;
                 let slash = |is: bool| if is { format!("{name}/") } else { name.clone() };
                 if let Some(kind) = old {
-                    let what = if dice.roll(3) > 0 { What::Gone } else { What::Altered };
+                    let what = if dice.u64(..3) > 0 { What::Gone } else { What::Altered };
                     touches.push(touch(&slash(kind == Kind::Folder), what));
                     if what == What::Gone {
                         model.remove(&name);
@@ -167,7 +157,7 @@ fn model() {
                 }
             }
             view = view.touched(touches);
-            if dice.roll(2) == 0 {
+            if dice.u64(..2) == 0 {
                 look(&view, |name| model.get(name).copied());
                 let expected: Vec<String> = {
                     let slash = |(name, kind): (&String, &Kind)| match kind {
