@@ -33,7 +33,7 @@ pub(crate) fn read_at(
 }
 
 /// Whether some of these bytes would have to come from the disk first, as far as the kernel tells
-/// that without waiting. It is asked about one byte in each 128 KiB, which the kernel reads at once.
+/// that without waiting. It is asked about one byte in each 128 KiB, which the kernel reads in one.
 pub(crate) fn is_cold(file: BorrowedFd<'_>, range: Range<u64>) -> bool {
     let Some(last) = range.end.checked_sub(1).filter(|last| *last >= range.start) else {
         return false;

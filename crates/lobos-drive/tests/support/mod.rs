@@ -13,8 +13,9 @@ macro_rules! whole_suite {
     ($serve:path) => {
         support::whole_suite! { $serve:
             round_trip ranges large_bodies pipelining byte_at_a_time many_connections
-            together cold_bytes connection_limit refused_uploads panics heavy_jobs source_ends_early early_ends
-            patience stop_idle stop_during_upload stop_stalled_upload stop_twice
+            together cold_bytes connection_limit refused_uploads panics heavy_jobs
+            source_ends_early early_ends patience stop_idle stop_during_upload
+            stop_stalled_upload stop_twice
         }
     };
     ($serve:path: $($name:ident)*) => {

@@ -3,6 +3,8 @@
 //! It never holds data: it says how many bytes at the front are framing and how many behind them
 //! are data. Two of them nest, the outer one's data being the inner one's input.
 
+use memchr::memchr;
+
 use crate::auth::Chain;
 use crate::{Code, Error, Limits};
 
@@ -157,7 +159,7 @@ impl Chunks {
     /// Moves bytes into `line` until its CRLF.
     fn take_line(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, bool), Error> {
         let mut used = 0;
-        while let Some(found) = input[used..].iter().position(|b| *b == b'\n') {
+        while let Some(found) = memchr(b'\n', &input[used..]) {
             self.line.extend_from_slice(&input[used..=used + found]);
             used += found + 1;
             if self.line.ends_with(b"\r\n") {
@@ -224,11 +226,11 @@ impl Chunks {
 
 /// 1 to 16 hex digits, then nothing or extensions.
 fn size(line: &[u8]) -> Option<u64> {
-    let digits = line.iter().position(|b| *b == b';').unwrap_or(line.len());
+    let digits = memchr(b';', line).unwrap_or(line.len());
     let (digits, extensions) = line.split_at(digits);
-    let control = |b: &u8| (*b < b' ' && *b != b'\t') || *b == 0x7f;
+    let control = |any, b: &u8| any | ((*b < b' ') & (*b != b'\t')) | (*b == 0x7f);
     let hex = !digits.is_empty() && digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit);
-    if !hex || extensions.iter().any(control) {
+    if !hex || extensions.iter().fold(false, control) {
         return None;
     }
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
