@@ -376,16 +376,24 @@ def short(rows):
     return "\n".join(out) + "\n"
 
 
+def version(name):
+    """What a program says of itself, or else what Go has noted in it."""
+    text = words_of(name, {"rclone": "version", "nginx": "-v"}.get(name, "--version"))
+    found = re.search(r"\d+\.\d+[-.\w]*", text)
+    if not found and shutil.which("go"):
+        text = words_of("go", "version", "-m", shutil.which(name))
+        found = re.search(r"\tmod\t\S+\t(\S+)", text)
+    return f"{name} {found[0].split()[-1] if found else '?'}"
+
+
 def about(names):
     """Markdown: where and of what the figures are."""
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     made = words_of("git", "-C", TOP, "describe", "--always", "--dirty").strip()
     out = [f"{datetime.date.today()}, {CORES} cores of {model[1] if model else '?'}, Linux"]
     out[0] += f" {platform.release()}; lobos {made}"
-    asked = {"versitygw": "--version", "rclone": "version", "nginx": "-v"}
-    for name in ("warp", *names):
-        if name == "warp" or name in asked:
-            out.append(" ".join(words_of(name, asked.get(name, "--version")).split()[:9]))
+    peers = [name for name in ("versitygw", "rclone", "nginx") if name in names]
+    out += map(version, ["warp", *peers])
     return "; ".join(out) + ". Servers and warp share the cores.\n"
 
 
