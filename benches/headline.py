@@ -429,6 +429,7 @@ def draw(rows, svg):
             axis.text(row["cpu"] + longest * 0.02, at, text, va="center", fontsize=8.5)
         axis.tick_params(length=0, bottom=False, labelbottom=False)
         axis.spines[["top", "right", "bottom"]].set_visible(False)
+        axis.spines["left"].set_bounds(-0.6, len(servers) - 0.4)
     for axis in axes.flat[len(found) :]:
         axis.set_visible(False)
     svg.parent.mkdir(parents=True, exist_ok=True)
