@@ -4,7 +4,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lobos_proto::{Code, ETag, Error, Timestamp};
-use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, fstat, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, Stat, XattrFlags, fgetxattr, fsetxattr, fstat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
@@ -183,6 +185,13 @@ fn obstacle(errno: Errno) -> Obstacle {
     }
 }
 
+/// Whether an open folder is the one that has this name.
+fn is_at(folder: BorrowedFd<'_>, holder: BorrowedFd<'_>, name: &str) -> bool {
+    let named = statat(holder, name, AtFlags::SYMLINK_NOFOLLOW);
+    let same = |named: Stat, own: Stat| (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino);
+    named.is_ok_and(|named| fstat(folder).is_ok_and(|own| same(named, own)))
+}
+
 /// Whether we made the folder and it is not an object itself.
 pub(crate) fn may_go(bucket: &Bucket, folder: BorrowedFd<'_>, path: &str) -> bool {
     is_made(bucket, folder) && mark(bucket, folder, path).is_none()
@@ -204,7 +213,9 @@ pub(crate) fn prune(bucket: &Bucket, folder: OwnedFd, path: &str) {
         let (parent, name) = key::split(path);
         let Ok(holder) = bucket.folder(parent) else { return };
         let locked = bucket.shared().locks.folders();
-        let goes = may_go(bucket, folder.as_fd(), path)
+        // Somebody may have removed it and made another one of this name, with a mark.
+        let goes = is_at(folder.as_fd(), holder.as_fd(), name)
+            && may_go(bucket, folder.as_fd(), path)
             && unlinkat(&holder, name, AtFlags::REMOVEDIR).is_ok();
         drop(locked);
         if !goes {
@@ -214,5 +225,40 @@ pub(crate) fn prune(bucket: &Bucket, folder: OwnedFd, path: &str) {
             return;
         }
         (path, folder) = (parent, holder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lobos_proto::BucketName;
+
+    use super::*;
+    use crate::bucket::Shared;
+    use crate::locks::Locks;
+    use crate::options::{Options, Quirks};
+    use crate::scratch::Scratches;
+    use crate::seen::Seen;
+
+    #[test]
+    fn another_folder_of_the_name_stays() {
+        // A DELETE that has an empty folder open removes that one and no other: one that was
+        // made anew under its name meanwhile, and is an object itself, stays.
+        let dir = tempfile::tempdir().unwrap();
+        let (options, quirks) = (Options::default(), Quirks::default());
+        let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
+        let shared = Arc::new(Shared { options, quirks, locks, seen, scratches });
+        let opened = Arc::new(OwnedFd::from(std::fs::File::open(dir.path()).unwrap()));
+        let bucket = Bucket::new(BucketName::new("bucket").unwrap(), opened, shared);
+        make(&bucket, "a").unwrap();
+        let old = bucket.folder("a").unwrap();
+        std::fs::remove_dir(dir.path().join("a")).unwrap();
+        assert!(put(&bucket, "a", &mut Meta::default()).unwrap().is_some());
+        prune(&bucket, old, "a");
+        assert!(object(&bucket, "a").unwrap().is_some());
+        make(&bucket, "b").unwrap();
+        prune(&bucket, bucket.folder("b").unwrap(), "b");
+        assert!(!dir.path().join("b").exists());
     }
 }

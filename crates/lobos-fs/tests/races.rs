@@ -182,10 +182,11 @@ fn file_against_folder() {
             for key in ["a", "a/b", "a/"] {
                 let store = &shop.store;
                 scope.spawn(move || {
-                    for round in 0..100_u32 {
+                    for round in 0..400_u32 {
                         let bytes = if key == "a/" { vec![] } else { round.to_le_bytes().to_vec() };
                         put(store, key, &bytes).unwrap_or_else(|e| panic!("{key} {round}: {e}"));
-                        let (_, got) = get(store, key).unwrap_or_else(|e| panic!("{key}: {e}"));
+                        let (_, got) = get(store, key)
+                            .unwrap_or_else(|e| panic!("{key} {round} {quirks:?}: {e}"));
                         assert_eq!(got, bytes, "{key}");
                         delete(store, key).unwrap();
                         assert!(get(store, key).is_err(), "{key}");
