@@ -20,7 +20,6 @@ import platform
 import random
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -29,7 +28,7 @@ import threading
 import time
 import urllib.parse
 
-from listing import KEY, SECRET, TICKS, TOP, Connection
+from listing import KEY, SECRET, TICKS, TOP, Connection, free_port, start
 
 VENV = TOP / "target" / "headline" / "venv"
 PACKAGES = (
@@ -127,23 +126,14 @@ class Server:
     def __init__(self, command, where):
         self.root = where / "root"
         (self.root / BUCKET).mkdir(parents=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         places = {"where": where, "root": self.root, "port": self.port, "bucket": BUCKET}
         (where / "nginx.conf").write_text(NGINX.format(**places))
         words = [word.format(**places) for word in command]
-        null = subprocess.DEVNULL
-        self.child = subprocess.Popen(words, stdin=null, stdout=null, stderr=null)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if self.child.poll() is not None:
-                break
-            time.sleep(0.05)
-        self.stop()
-        raise SystemExit(f"{words} does not listen")
+        self.child, listens = start(words, self.port)
+        if not listens:
+            self.stop()
+            raise SystemExit(f"{words} does not listen")
 
     def stop(self):
         # Not by force at first: nginx ends its workers itself.

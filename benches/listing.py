@@ -76,29 +76,40 @@ def make_probe(root):
 # The servers.
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def start(words, port):
+    """A server as a process, and whether it listens."""
+    null = subprocess.DEVNULL
+    child = subprocess.Popen(words, stdin=null, stdout=null, stderr=null)
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return child, True
+        if child.poll() is not None:
+            break
+        time.sleep(0.05)
+    return child, False
+
+
 class Server:
     """A process that serves a tree and the folder of the probe, alone in the folder `root`."""
 
     def __init__(self, command, root, tree):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.links = tempfile.TemporaryDirectory(prefix="links-", dir=root.parent)
         places = {"tree": root / tree, "probe": root / "probe"}
         for place in places.values():
             pathlib.Path(self.links.name, place.name).symlink_to(place)
         words = [word.format(port=self.port, root=self.links.name, **places) for word in command]
-        null = subprocess.DEVNULL
-        self.child = subprocess.Popen(words, stdin=null, stdout=null, stderr=null)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if self.child.poll() is not None:
-                break
-            time.sleep(0.05)
-        self.stop()
-        raise SystemExit(f"{words} does not listen")
+        self.child, listens = start(words, self.port)
+        if not listens:
+            self.stop()
+            raise SystemExit(f"{words} does not listen")
 
     def stop(self):
         self.child.kill()
