@@ -51,8 +51,7 @@ pub(crate) struct Head<'h> {
     /// HTTP/1.0, not 1.1.
     pub(crate) old: bool,
     headers: &'h [Header<'h>],
-    /// Which names may be among them, see [`mark`]: most that are asked for are not.
-    marks: u64,
+    marks: Marks,
 }
 
 /// How the body is delimited.
@@ -93,12 +92,12 @@ impl<'h> Head<'h> {
             return Err(refused("The request head is malformed."));
         };
         let headers = &*request.headers;
-        Ok(then(&Head { method, target, old: minor == 0, headers, marks: marks(headers) }))
+        Ok(then(&Head { method, target, old: minor == 0, headers, marks: Marks::of(headers) }))
     }
 
     /// Headers that came in another way, as the fields of a form.
     pub(crate) fn of(headers: &'h [Header<'h>]) -> Self {
-        Self { method: "", target: "", old: false, headers, marks: marks(headers) }
+        Self { method: "", target: "", old: false, headers, marks: Marks::of(headers) }
     }
 
     /// With more headers; those that were sent come first. `all` is room for them.
@@ -113,41 +112,64 @@ impl<'h> Head<'h> {
         }
         all.extend_from_slice(headers);
         all.extend(more.iter().map(|(name, value)| Header { name, value: value.as_bytes() }));
-        Head { method, target, old, headers: all, marks: marks(all) }
+        Head { method, target, old, headers: all, marks: Marks::of(all) }
     }
 
-    /// The headers of that name.
+    /// The headers of that name. What is inlined is the look at the marks, which is a constant of
+    /// the name: most names that are asked for are not there.
+    #[inline(always)]
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'h Header<'h>> + use<'a, 'h> {
-        let headers = if self.marks & mark(name) == 0 { &[] } else { self.headers };
+        let headers = if self.marks.may_have(name) { self.headers } else { &[] };
         headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
     /// The first header of that name (lower case), trimmed. One that is not UTF-8 counts as absent;
     /// what is to be kept is [`Head::text`].
+    #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&'h str> {
-        self.bytes(name).and_then(|value| std::str::from_utf8(value).ok())
+        if self.marks.may_have(name) { self.find_text(name) } else { None }
     }
 
     /// As [`Head::get`], any bytes.
+    #[inline]
     pub(crate) fn bytes(&self, name: &str) -> Option<&'h [u8]> {
+        if self.marks.may_have(name) { self.find(name) } else { None }
+    }
+
+    fn find(&self, name: &str) -> Option<&'h [u8]> {
         self.all(name).next().map(|header| trim_bytes(header.value))
     }
 
+    fn find_text(&self, name: &str) -> Option<&'h str> {
+        self.find(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
     /// As [`Head::get`]; empty counts as absent.
+    #[inline]
     pub(crate) fn filled(&self, name: &str) -> Option<&'h str> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
     /// The first header of that name as it is to be kept (see [`raw::keep`]); empty counts as
     /// absent.
+    #[inline]
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         Some(raw::keep(self.bytes(name)?).into_owned()).filter(|text| !text.is_empty())
     }
 
-    /// All headers whose name begins so (lower case): the rest of the name in lower case, and the
+    /// Whether the name of a header may begin so; if not, none does. `prefix` begins with `x-amz-`
+    /// and has three bytes more or more.
+    pub(crate) fn may_begin(&self, prefix: &str) -> bool {
+        self.marks.may_begin(prefix)
+    }
+
+    /// All headers whose name begins so (lower case, see [`Head::may_begin`]): the rest of the name in lower case, and the
     /// value as it is to be kept (see [`raw::keep`]).
     pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<(String, Cow<'h, str>)> {
         let mut found = Vec::new();
+        if !self.marks.may_begin(prefix) {
+            return found;
+        }
         for header in self.headers {
             let (Some(start), Some(rest)) =
                 (header.name.get(..prefix.len()), header.name.get(prefix.len()..))
@@ -167,11 +189,13 @@ impl<'h> Head<'h> {
     }
 
     /// Whether a header of that name is there.
+    #[inline]
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.all(name).next().is_some()
+        self.marks.may_have(name) && self.find(name).is_some()
     }
 
     /// Whether one of the comma-separated words of that header is `word`.
+    #[inline]
     pub(crate) fn has_word(&self, name: &str, word: &str) -> bool {
         self.all(name).any(|h| {
             h.value
@@ -221,21 +245,65 @@ impl<'h> Head<'h> {
         }
     }
 
+    #[inline]
     fn count(&self, name: &str) -> usize {
         self.all(name).count()
     }
 }
 
-/// The marks of all names.
-fn marks(headers: &[Header<'_>]) -> u64 {
-    headers.iter().fold(0, |marks, header| marks | mark(header.name))
+/// Which names may be among some headers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    /// One of 64 bits for each name.
+    names: u64,
+    /// One of 64 bits for how each name that begins with `x-amz-` goes on.
+    prefixes: u64,
+}
+
+impl Marks {
+    fn of(headers: &[Header<'_>]) -> Self {
+        headers.iter().fold(Self::default(), |marks, header| Self {
+            names: marks.names | mark(header.name.as_bytes()),
+            prefixes: marks.prefixes | mark_of_prefix(header.name.as_bytes()),
+        })
+    }
+
+    #[inline(always)]
+    fn may_have(self, name: &str) -> bool {
+        self.names & mark(name.as_bytes()) != 0
+    }
+
+    /// Whether a name may begin so; `prefix` is longer than `x-amz-` by three bytes or more.
+    #[inline(always)]
+    fn may_begin(self, prefix: &str) -> bool {
+        self.prefixes & mark_of_prefix(prefix.as_bytes()) != 0
+    }
 }
 
 /// One of 64 bits for a name, in upper or lower case.
-fn mark(name: &str) -> u64 {
-    let lower = |at: usize| name.as_bytes().get(at).map_or(0, |b| usize::from(b | 0x20));
-    let last = name.len().saturating_sub(1);
-    1 << ((name.len() + 5 * lower(0) + 11 * lower(last) + lower(last / 2)) % 64)
+#[inline(always)]
+const fn mark(name: &[u8]) -> u64 {
+    if name.is_empty() {
+        return 1;
+    }
+    let last = name.len() - 1;
+    let [first, middle, last] = [name[0], name[last / 2], name[last]];
+    let sum = 5 * lower(first) + 11 * lower(last) + lower(middle);
+    1 << ((name.len() + sum) % 64)
+}
+
+/// One of 64 bits for what follows the six bytes of `x-amz-`; none for a name too short for that.
+#[inline(always)]
+const fn mark_of_prefix(name: &[u8]) -> u64 {
+    if name.len() < 9 || name[1] != b'-' || name[5] != b'-' {
+        return 0;
+    }
+    1 << ((lower(name[6]) + 5 * lower(name[8])) % 64)
+}
+
+#[inline(always)]
+const fn lower(byte: u8) -> usize {
+    (byte | 0x20) as usize
 }
 
 /// Without the spaces and tabs around it (RFC 9110, section 5.6.3); other white space is text.
@@ -299,6 +367,27 @@ mod tests {
         assert_eq!(check("GET / HTTP/1.0\r\n\r\n"), Ok(Framing::None));
         assert_eq!(check("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(400));
         assert_eq!(check("GET  / HTTP/1.1\r\nHost: x\r\n\r\n"), Err(400));
+    }
+
+    #[test]
+    fn names() {
+        // A header is found by its name and by any start of that, in any case of letters; what
+        // only begins or ends alike is not.
+        let text = b"PUT / HTTP/1.1\r\nHost: x\r\nX-AMZ-Meta-A:  1 \r\nx-amz-META-b: 2\r\n\
+            x-amz-acl: private\r\nETag: 3\r\n\r\n";
+        let found = Head::parse(text, &Limits::default(), |head| {
+            for (name, value) in [("x-amz-meta-a", "1"), ("x-amz-acl", "private"), ("etag", "3")] {
+                assert_eq!((head.get(name), head.has(name)), (Some(value), true));
+            }
+            for none in ["x-amz-meta-", "x-amz-meta-c", "x-amz-ac", "tag", "", "x-amz-tagging"] {
+                assert_eq!((head.get(none), head.has(none)), (None, false), "{none:?}");
+            }
+            assert!(head.with_prefix("x-amz-grant-").is_empty());
+            assert!(head.with_prefix("x-amz-checksum-").is_empty());
+            let found = head.with_prefix("x-amz-meta-");
+            assert_eq!(found, [("a".into(), "1".into()), ("b".into(), "2".into())]);
+        });
+        assert!(found.is_ok());
     }
 
     #[test]
