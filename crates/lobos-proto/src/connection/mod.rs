@@ -321,6 +321,7 @@ impl Connection {
                         self.state = State::Call;
                     }
                     Err(error) => self.respond(Err(error), now),
+                    Ok(Route::Page) => self.page(now),
                     Ok(_) => self.preflight(now),
                 }
             }

@@ -163,8 +163,8 @@ impl<'h> Head<'h> {
         self.marks.may_begin(prefix)
     }
 
-    /// All headers whose name begins so (lower case, see [`Head::may_begin`]): the rest of the name in lower case, and the
-    /// value as it is to be kept (see [`raw::keep`]).
+    /// All headers whose name begins so (lower case, see [`Head::may_begin`]): the rest of the name
+    /// in lower case, and the value as it is to be kept (see [`raw::keep`]).
     pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<(String, Cow<'h, str>)> {
         let mut found = Vec::new();
         if !self.marks.may_begin(prefix) {
