@@ -14,6 +14,7 @@ flock 9 # test processes may start together
 unset PYTHONHOME PYTHONPATH
 packages=()
 [ -x /usr/bin/aws ] || packages+=(awscli)
+[ -x /usr/bin/chromedriver ] || packages+=(chromium chromium-driver)
 for name in curl rclone s3cmd s3fs valgrind; do
     [ -x "/usr/bin/$name" ] || packages+=("$name")
 done
