@@ -13,7 +13,8 @@ use crate::{Code, Error, Limits};
 const MAX_HEADERS: usize = 256;
 
 /// Where the head ends in `input`, empty line included. `scanned` is how far an earlier call has
-/// looked and is moved on, so that a head that comes byte by byte is looked at once.
+/// looked and is moved on, so that a head that comes byte by byte is looked at once; `ended` says
+/// that nothing more will come.
 ///
 /// # Errors
 /// `InvalidRequest` as soon as a line ends with a bare LF, `RequestHeaderSectionTooLarge` beyond
@@ -21,12 +22,15 @@ const MAX_HEADERS: usize = 256;
 pub(crate) fn end(
     input: &[u8],
     scanned: &mut usize,
+    ended: bool,
     limits: &Limits,
 ) -> Result<Option<usize>, Error> {
-    let seen = input.len().min(limits.head);
+    let (seen, before) = (input.len().min(limits.head), *scanned);
     while let Some(found) = memchr(b'\n', &input[*scanned..seen]) {
         let lf = *scanned + found;
         if lf == 0 || input[lf - 1] != b'\r' {
+            // Wherever the input is cut: what is wrong with the first line comes first.
+            check_start(&input[..seen], 0, true)?;
             return Err(refused("A line of the request head does not end with CRLF."));
         }
         *scanned = lf + 1;
@@ -34,11 +38,34 @@ pub(crate) fn end(
             return Ok(Some(lf + 1));
         }
     }
-    *scanned = seen;
+    let begun = std::mem::replace(scanned, seen);
+    check_start(&input[..seen], before, begun > before || ended)?;
     if input.len() >= limits.head {
         return Err(Error::new(Code::RequestHeaderSectionTooLarge));
     }
     Ok(None)
+}
+
+/// What cannot become a request is refused as soon as that is seen, so that nobody waits for the
+/// rest of another protocol. Looks once at the first bytes, and once at the first line: `before` is
+/// how much of `input` an earlier call has seen, `over` whether a line or all has ended since.
+fn check_start(input: &[u8], before: usize, over: bool) -> Result<(), Error> {
+    let first = memchr(b'\n', input).map_or(input.len(), |lf| lf + 1);
+    if before == 0 || (over && first >= before) {
+        return match httparse::Request::new(&mut []).parse(&input[..first]) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(unreadable(error)),
+        };
+    }
+    Ok(())
+}
+
+fn unreadable(error: httparse::Error) -> Error {
+    match error {
+        httparse::Error::Version => Error::new(Code::InvalidHTTPVersion),
+        httparse::Error::TooManyHeaders => Error::new(Code::RequestHeaderSectionTooLarge),
+        _ => refused("The request head is malformed."),
+    }
 }
 
 /// A parsed head, borrowed from the input.
@@ -53,7 +80,35 @@ pub(crate) struct Head<'h> {
     headers: &'h [Header<'h>],
     /// Which names may be among them, see [`mark`]: most that are asked for are not.
     marks: u64,
+    /// Which of them may stand there twice.
+    twice: u64,
 }
+
+/// Headers that are given once, with the marks of their names.
+const SINGLE: [(&str, u64); 13] = {
+    let names = [
+        "authorization",
+        "content-md5",
+        "content-type",
+        "if-match",
+        "if-none-match",
+        "origin",
+        "range",
+        "x-amz-content-sha256",
+        "x-amz-copy-source",
+        "x-amz-copy-source-range",
+        "x-amz-date",
+        "x-amz-decoded-content-length",
+        "x-amz-rename-source",
+    ];
+    let mut single = [("", 0); 13];
+    let mut at = 0;
+    while at < names.len() {
+        single[at] = (names[at], mark(names[at]));
+        at += 1;
+    }
+    single
+};
 
 /// How the body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +136,7 @@ impl<'h> Head<'h> {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(input, headers) {
             Ok(httparse::Status::Complete(used)) if used == input.len() => {}
-            Err(httparse::Error::Version) => return Err(Error::new(Code::InvalidHTTPVersion)),
-            Err(httparse::Error::TooManyHeaders) => {
-                return Err(Error::new(Code::RequestHeaderSectionTooLarge));
-            }
+            Err(error) => return Err(unreadable(error)),
             _ => return Err(refused("The request head is malformed.")),
         }
         let (Some(method), Some(target), Some(minor)) =
@@ -93,12 +145,14 @@ impl<'h> Head<'h> {
             return Err(refused("The request head is malformed."));
         };
         let headers = &*request.headers;
-        Ok(then(&Head { method, target, old: minor == 0, headers, marks: marks(headers) }))
+        let (marks, twice) = marks(headers);
+        Ok(then(&Head { method, target, old: minor == 0, headers, marks, twice }))
     }
 
     /// Headers that came in another way, as the fields of a form.
     pub(crate) fn of(headers: &'h [Header<'h>]) -> Self {
-        Self { method: "", target: "", old: false, headers, marks: marks(headers) }
+        let (marks, twice) = marks(headers);
+        Self { method: "", target: "", old: false, headers, marks, twice }
     }
 
     /// With more headers; those that were sent come first. `all` is room for them.
@@ -107,13 +161,14 @@ impl<'h> Head<'h> {
         more: &'a [(&'a str, &'a str)],
         all: &'a mut Vec<Header<'a>>,
     ) -> Head<'a> {
-        let Self { method, target, old, headers, marks: own } = *self;
+        let Self { method, target, old, headers, marks: own, twice } = *self;
         if more.is_empty() {
-            return Head { method, target, old, headers, marks: own };
+            return Head { method, target, old, headers, marks: own, twice };
         }
         all.extend_from_slice(headers);
         all.extend(more.iter().map(|(name, value)| Header { name, value: value.as_bytes() }));
-        Head { method, target, old, headers: all, marks: marks(all) }
+        let (marks, twice) = marks(all);
+        Head { method, target, old, headers: all, marks, twice }
     }
 
     /// The headers of that name.
@@ -171,26 +226,45 @@ impl<'h> Head<'h> {
         self.all(name).next().is_some()
     }
 
-    /// Whether one of the comma-separated words of that header is `word`.
+    /// The comma-separated words of that header.
+    pub(crate) fn words<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'h [u8]> + use<'a, 'h> {
+        self.all(name).flat_map(|h| h.value.split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+    }
+
+    /// Whether one of the words of that header is `word`.
     pub(crate) fn has_word(&self, name: &str, word: &str) -> bool {
-        self.all(name).any(|h| {
-            h.value
-                .split(|b| *b == b',')
-                .any(|w| w.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-        })
+        self.words(name).any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Refuses a header that decides something and stands twice: nobody knows which one counts.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub(crate) fn check_single(&self) -> Result<(), Error> {
+        let twice = |(name, mark): &&(&str, u64)| self.twice & mark != 0 && self.count(name) > 1;
+        match SINGLE.iter().find(twice) {
+            Some((name, _)) => Err(Error::new(Code::InvalidRequest)
+                .message(format!("The header {name} is given more than once."))),
+            None => Ok(()),
+        }
     }
 
     /// The one Host header.
     ///
     /// # Errors
-    /// `InvalidRequest` if there are two, or none in HTTP/1.1 (RFC 9112, section 3.2).
+    /// `InvalidRequest` if there are two, or none in HTTP/1.1 (RFC 9112, section 3.2), or one that
+    /// no host can be.
     pub(crate) fn host(&self) -> Result<Option<&'h str>, Error> {
         if self.count("host") > 1 {
             return Err(refused("The request has more than one Host header."));
         }
-        match self.get("host") {
-            None if !self.old => Err(refused("The request has no Host header.")),
-            host => Ok(host),
+        match (self.bytes("host"), self.get("host")) {
+            (None, _) if !self.old => Err(refused("The request has no Host header.")),
+            (Some(_), None) => Err(refused("The Host is malformed.")),
+            (_, host) => Ok(host),
         }
     }
 
@@ -226,16 +300,20 @@ impl<'h> Head<'h> {
     }
 }
 
-/// The marks of all names.
-fn marks(headers: &[Header<'_>]) -> u64 {
-    headers.iter().fold(0, |marks, header| marks | mark(header.name))
+/// The marks of all names, and those of more than one name.
+fn marks(headers: &[Header<'_>]) -> (u64, u64) {
+    headers.iter().fold((0, 0), |(marks, twice), header| {
+        let mark = mark(header.name);
+        (marks | mark, twice | (marks & mark))
+    })
 }
 
 /// One of 64 bits for a name, in upper or lower case.
-fn mark(name: &str) -> u64 {
-    let lower = |at: usize| name.as_bytes().get(at).map_or(0, |b| usize::from(b | 0x20));
-    let last = name.len().saturating_sub(1);
-    1 << ((name.len() + 5 * lower(0) + 11 * lower(last) + lower(last / 2)) % 64)
+const fn mark(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let Some(last) = bytes.len().checked_sub(1) else { return 1 };
+    let [first, middle, end] = [bytes[0] | 0x20, bytes[last / 2] | 0x20, bytes[last] | 0x20];
+    1 << ((bytes.len() + 5 * first as usize + 11 * end as usize + middle as usize) % 64)
 }
 
 /// Without the spaces and tabs around it (RFC 9110, section 5.6.3); other white space is text.
@@ -256,7 +334,7 @@ mod tests {
 
     fn check(text: &str) -> Result<Framing, u16> {
         let limits = Limits::default();
-        let parsed = end(text.as_bytes(), &mut 0, &limits).and_then(|found| {
+        let parsed = end(text.as_bytes(), &mut 0, false, &limits).and_then(|found| {
             assert_eq!(found, Some(text.len()), "{text:?}");
             Head::parse(text.as_bytes(), &limits, |head| {
                 head.host()?;
@@ -308,15 +386,15 @@ mod tests {
         let text = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore";
         for cut in 0..=text.len() {
             let mut scanned = 0;
-            let early = end(&text[..cut], &mut scanned, &limits).unwrap();
+            let early = end(&text[..cut], &mut scanned, false, &limits).unwrap();
             assert_eq!(early, (cut >= 27).then_some(27), "cut at {cut}");
             if early.is_none() {
-                assert_eq!(end(text, &mut scanned, &limits).unwrap(), Some(27));
+                assert_eq!(end(text, &mut scanned, false, &limits).unwrap(), Some(27));
             }
         }
-        assert!(end(b"GET / HTTP/1.1\nHost", &mut 0, &limits).is_err());
-        assert!(end(b"\n", &mut 0, &limits).is_err());
-        assert!(end(&[b'a'; 39], &mut 0, &limits).is_ok());
-        assert!(end(&[b'a'; 40], &mut 0, &limits).is_err());
+        assert!(end(b"GET / HTTP/1.1\nHost", &mut 0, false, &limits).is_err());
+        assert!(end(b"\n", &mut 0, false, &limits).is_err());
+        assert!(end(&[b'a'; 39], &mut 0, false, &limits).is_ok());
+        assert!(end(&[b'a'; 40], &mut 0, false, &limits).is_err());
     }
 }

@@ -149,6 +149,7 @@ impl<'h> Place<'h> {
             ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
             (_, target) => Target::parse(target)?,
         };
+        head.check_single()?;
         let host = target.host.or(head.host()?);
         let host_bucket = match host {
             Some(host) => config.hosts.parse(host)?.bucket,
