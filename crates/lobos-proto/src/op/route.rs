@@ -183,6 +183,9 @@ impl<'h> Place<'h> {
         if write && config.read_only {
             return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
         }
+        if write && verified.read_only {
+            return Err(auth::reads_only());
+        }
         let operation = operation?;
         let hoisted = super::hoisted::headers(&query)?;
         let mut headers = Vec::new();
