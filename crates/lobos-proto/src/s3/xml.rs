@@ -259,10 +259,13 @@ fn resolve(entity: &str) -> Option<String> {
     let Some(number) = entity.strip_prefix('#') else {
         return quick_xml::escape::resolve_predefined_entity(entity).map(str::to_owned);
     };
-    let code = match number.strip_prefix('x') {
-        Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-        None => number.parse().ok()?,
+    let (digits, radix) = match number.strip_prefix('x') {
+        Some(hex) => (hex, 16),
+        None => (number, 10),
     };
+    // Rust's parser takes a sign, XML none.
+    let digits = Some(digits).filter(|digits| !digits.starts_with('+'))?;
+    let code = u32::from_str_radix(digits, radix).ok()?;
     char::from_u32(code).filter(|c| *c != '\0').map(String::from)
 }
 
@@ -318,6 +321,8 @@ mod tests {
             "<a>&unknown;</a>",
             "<a>&#0;</a>",
             "<a>&#xd800;</a>",
+            "<a>&#+65;</a>",
+            "<a>&#x+41;</a>",
             "<!DOCTYPE a [<!ENTITY x \"y\">]><a>&x;</a>",
             "<!DOCTYPE a><a/>",
             "<a",
