@@ -107,7 +107,7 @@ pub(crate) struct Flags {
     #[arg(value_name = "SECRET", value_parser = StringValueParser::new().map(Secret::from))]
     pub(crate) secret_key: Option<Secret>,
 
-    /// More keys, from a file with lines ACCESS:SECRET
+    /// More keys, from a file with lines ACCESS:SECRET, or ACCESS:SECRET:ro to read only
     #[arg(long, help_heading = "Access", env = "LOBOS_CREDENTIALS", hide_env = true)]
     #[arg(value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,

@@ -152,6 +152,7 @@ on_every_runtime! {
     aws_cli_v1: "venv", "with_aws.py", ["v1"];
     aws_cli_v2: "venv", "with_aws.py", ["v2"];
     awscrt: "venv", "with_awscrt.py", [];
+    chromium: "venv", "with_chromium.py", [env!("CARGO_BIN_EXE_lobos")];
     boto3: "venv", "with_boto3.py", [];
     boto3_parts: "venv", "with_boto3_parts.py", [];
     curl: "venv", "with_curl.py", [];

@@ -8,6 +8,7 @@ pub(crate) mod chunked;
 pub(crate) mod dice;
 pub(crate) mod http;
 pub(crate) mod pages;
+pub(crate) mod second;
 pub(crate) mod server;
 pub(crate) mod sign;
 pub(crate) mod tree;

@@ -66,6 +66,8 @@ pub struct Credentials {
     pub access_key: String,
     /// The secret.
     pub secret_key: String,
+    /// Requests that it signs may change nothing.
+    pub read_only: bool,
 }
 
 /// Without the secret.

@@ -83,6 +83,15 @@ fn empty_lines() {
     }
     assert_eq!(wait(&mut driver, 1), Wait::Closed);
     assert_eq!(text(&driver), "");
+    // Nor do halves of them.
+    let mut driver = patient(|_| {});
+    for at in 1..IDLE {
+        let half = if at % 2 == 1 { "\r" } else { "\n" };
+        assert_eq!(send(&mut driver, half), Wait::Read);
+        assert_eq!(wait(&mut driver, 1), Wait::Read);
+    }
+    assert_eq!(wait(&mut driver, 1), Wait::Closed);
+    assert_eq!(text(&driver), "");
 }
 
 #[test]

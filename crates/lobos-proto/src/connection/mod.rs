@@ -51,9 +51,11 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum State {
-    /// A head is awaited; `scanned` bytes of it have been looked at.
+    /// A head is awaited; `scanned` bytes of it have been looked at, and `blank` bytes of empty
+    /// lines came before it.
     Head {
         scanned: usize,
+        blank: usize,
     },
     /// A page of another origin asks, so the store is asked for the rules of its bucket.
     Gate(Box<Gate>),
@@ -78,13 +80,18 @@ enum State {
     Closed,
 }
 
+impl State {
+    /// Nothing has come of the next request.
+    const START: Self = Self::Head { scanned: 0, blank: 0 };
+}
+
 impl Connection {
     /// A connection that was just accepted.
     pub fn new(config: Arc<Config>, now: Now) -> Self {
         let exchange = Exchange::new(config.next_connection());
         Self {
             config,
-            state: State::Head { scanned: 0 },
+            state: State::START,
             since: now.instant,
             exchange,
             incoming: None,
@@ -178,7 +185,9 @@ impl Connection {
     pub fn finish(&mut self) {
         self.finishing = true;
         match self.state {
-            State::Head { scanned: 0 } if self.out.is_empty() => self.state = State::Closed,
+            State::Head { scanned: 0, blank: 0 } if self.out.is_empty() => {
+                self.state = State::Closed;
+            }
             State::Drain => self.state = State::HalfClose,
             _ => {}
         }
@@ -238,17 +247,29 @@ impl Connection {
     }
 
     fn step_head<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
-        // Empty lines before a request are ignored (RFC 9112, section 2.2).
+        let State::Head { scanned, blank } = &mut self.state else { return (0, None) };
+        // Empty lines before a request are ignored (RFC 9112, section 2.2), but not for ever.
         let lines = input.chunks(2).take_while(|pair| pair == b"\r\n").count() * 2;
-        if lines > 0 {
-            self.state = State::Head { scanned: 0 };
-            return (lines, None);
-        }
-        let State::Head { scanned } = &mut self.state else { return (0, None) };
-        if *scanned == 0 && !input.is_empty() {
-            self.since = now.instant;
-        }
-        match head::end(input, scanned, &self.config.limits) {
+        *blank += lines;
+        let limits = &self.config.limits;
+        let found = match *blank > limits.head {
+            true => Err(Error::new(Code::RequestHeaderSectionTooLarge)),
+            false if lines > 0 => {
+                *scanned = 0;
+                return (lines, None);
+            }
+            // Half of an empty line, which begins nothing either.
+            false if input == b"\r" && !self.peer_closed => {
+                return (0, Some(Step::Read { expect: 0 }));
+            }
+            false => {
+                if *scanned == 0 && !input.is_empty() {
+                    self.since = now.instant;
+                }
+                head::end(input, scanned, self.peer_closed, limits)
+            }
+        };
+        match found {
             Ok(Some(end)) => {
                 self.read_head(&input[..end], input.len() > end, now);
                 (end, None)

@@ -77,7 +77,7 @@ impl Connection {
         self.since = now.instant;
         self.exchange.drained = 0;
         self.state = match (self.exchange.keep && !self.finishing, &self.incoming) {
-            (true, None) => State::Head { scanned: 0 },
+            (true, None) => State::START,
             (true, Some(_)) => State::Drain,
             (false, _) if self.exchange.linger || self.exchange.keep => State::HalfClose,
             (false, _) => State::Closed,
@@ -93,7 +93,7 @@ impl Connection {
             self.since = now.instant;
         }
         let Some(body) = &mut self.incoming else {
-            self.state = State::Head { scanned: 0 };
+            self.state = State::START;
             return (0, None);
         };
         match body.discard(input, &self.config.limits) {

@@ -11,7 +11,7 @@ impl Connection {
     pub fn deadline(&self) -> Option<Instant> {
         let patience = &self.config.patience;
         let limit = match self.state {
-            State::Head { scanned: 0 } => patience.idle,
+            State::Head { scanned: 0, .. } => patience.idle,
             State::Head { .. } => patience.head,
             State::Document(_) | State::Form | State::Body => patience.stall,
             State::Respond | State::Drain => patience.stall,
@@ -27,7 +27,7 @@ impl Connection {
             return;
         }
         match self.state {
-            State::Head { scanned: 1.. } => self.exchange.begin(),
+            State::Head { scanned: 1.., .. } => self.exchange.begin(),
             State::Document(_) | State::Form | State::Body if self.out.is_empty() => {}
             _ => return self.abort(),
         }

@@ -85,6 +85,11 @@ impl<'a> Answer<'a> {
         self.context.region
     }
 
+    /// Whether that header is there for the web page that asks.
+    pub(crate) fn has_cors(&self, name: &str) -> bool {
+        self.context.cors.iter().any(|(cors, _)| *cors == name)
+    }
+
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
     /// it is parsed, and what slips through is cut here rather than splitting the answer.
     pub(crate) fn header(&mut self, name: &str, value: impl Value) {
@@ -275,6 +280,7 @@ fn reason(status: u16) -> &'static str {
         411 => "Length Required",
         412 => "Precondition Failed",
         416 => "Requested Range Not Satisfiable",
+        417 => "Expectation Failed",
         500 => "Internal Server Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use httparse::Header;
 use memchr::memchr;
 
+use super::marks::{Marks, mark};
 use super::raw;
 use crate::{Code, Error, Limits};
 
@@ -13,7 +14,8 @@ use crate::{Code, Error, Limits};
 const MAX_HEADERS: usize = 256;
 
 /// Where the head ends in `input`, empty line included. `scanned` is how far an earlier call has
-/// looked and is moved on, so that a head that comes byte by byte is looked at once.
+/// looked and is moved on, so that a head that comes byte by byte is looked at once; `ended` says
+/// that nothing more will come.
 ///
 /// # Errors
 /// `InvalidRequest` as soon as a line ends with a bare LF, `RequestHeaderSectionTooLarge` beyond
@@ -21,12 +23,15 @@ const MAX_HEADERS: usize = 256;
 pub(crate) fn end(
     input: &[u8],
     scanned: &mut usize,
+    ended: bool,
     limits: &Limits,
 ) -> Result<Option<usize>, Error> {
-    let seen = input.len().min(limits.head);
+    let (seen, before) = (input.len().min(limits.head), *scanned);
     while let Some(found) = memchr(b'\n', &input[*scanned..seen]) {
         let lf = *scanned + found;
         if lf == 0 || input[lf - 1] != b'\r' {
+            // Wherever the input is cut: what is wrong with the first line comes first.
+            check_start(&input[..seen], 0, true)?;
             return Err(refused("A line of the request head does not end with CRLF."));
         }
         *scanned = lf + 1;
@@ -34,11 +39,34 @@ pub(crate) fn end(
             return Ok(Some(lf + 1));
         }
     }
-    *scanned = seen;
+    let begun = std::mem::replace(scanned, seen);
+    check_start(&input[..seen], before, begun > before || ended)?;
     if input.len() >= limits.head {
         return Err(Error::new(Code::RequestHeaderSectionTooLarge));
     }
     Ok(None)
+}
+
+/// What cannot become a request is refused as soon as that is seen, so that nobody waits for the
+/// rest of another protocol. Looks once at the first bytes, and once at the first line: `before` is
+/// how much of `input` an earlier call has seen, `over` whether a line or all has ended since.
+fn check_start(input: &[u8], before: usize, over: bool) -> Result<(), Error> {
+    let first = memchr(b'\n', input).map_or(input.len(), |lf| lf + 1);
+    if before == 0 || (over && first >= before) {
+        return match httparse::Request::new(&mut []).parse(&input[..first]) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(unreadable(error)),
+        };
+    }
+    Ok(())
+}
+
+fn unreadable(error: httparse::Error) -> Error {
+    match error {
+        httparse::Error::Version => Error::new(Code::InvalidHTTPVersion),
+        httparse::Error::TooManyHeaders => Error::new(Code::RequestHeaderSectionTooLarge),
+        _ => refused("The request head is malformed."),
+    }
 }
 
 /// A parsed head, borrowed from the input.
@@ -53,6 +81,32 @@ pub(crate) struct Head<'h> {
     headers: &'h [Header<'h>],
     marks: Marks,
 }
+
+/// Headers that are given once, with the marks of their names.
+const SINGLE: [(&str, u64); 13] = {
+    let names = [
+        "authorization",
+        "content-md5",
+        "content-type",
+        "if-match",
+        "if-none-match",
+        "origin",
+        "range",
+        "x-amz-content-sha256",
+        "x-amz-copy-source",
+        "x-amz-copy-source-range",
+        "x-amz-date",
+        "x-amz-decoded-content-length",
+        "x-amz-rename-source",
+    ];
+    let mut single = [("", 0); 13];
+    let mut at = 0;
+    while at < names.len() {
+        single[at] = (names[at], mark(names[at].as_bytes()));
+        at += 1;
+    }
+    single
+};
 
 /// How the body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +134,7 @@ impl<'h> Head<'h> {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(input, headers) {
             Ok(httparse::Status::Complete(used)) if used == input.len() => {}
-            Err(httparse::Error::Version) => return Err(Error::new(Code::InvalidHTTPVersion)),
-            Err(httparse::Error::TooManyHeaders) => {
-                return Err(Error::new(Code::RequestHeaderSectionTooLarge));
-            }
+            Err(error) => return Err(unreadable(error)),
             _ => return Err(refused("The request head is malformed.")),
         }
         let (Some(method), Some(target), Some(minor)) =
@@ -106,9 +157,9 @@ impl<'h> Head<'h> {
         more: &'a [(&'a str, &'a str)],
         all: &'a mut Vec<Header<'a>>,
     ) -> Head<'a> {
-        let Self { method, target, old, headers, marks: own } = *self;
+        let Self { method, target, old, headers, marks } = *self;
         if more.is_empty() {
-            return Head { method, target, old, headers, marks: own };
+            return Head { method, target, old, headers, marks };
         }
         all.extend_from_slice(headers);
         all.extend(more.iter().map(|(name, value)| Header { name, value: value.as_bytes() }));
@@ -194,27 +245,48 @@ impl<'h> Head<'h> {
         self.marks.may_have(name) && self.find(name).is_some()
     }
 
-    /// Whether one of the comma-separated words of that header is `word`.
+    /// The comma-separated words of that header.
+    #[inline]
+    pub(crate) fn words<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'h [u8]> + use<'a, 'h> {
+        self.all(name).flat_map(|h| h.value.split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+    }
+
+    /// Whether one of the words of that header is `word`.
     #[inline]
     pub(crate) fn has_word(&self, name: &str, word: &str) -> bool {
-        self.all(name).any(|h| {
-            h.value
-                .split(|b| *b == b',')
-                .any(|w| w.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-        })
+        self.words(name).any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Refuses a header that decides something and stands twice: nobody knows which one counts.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub(crate) fn check_single(&self) -> Result<(), Error> {
+        let twice =
+            |(name, mark): &&(&str, u64)| self.marks.twice & mark != 0 && self.count(name) > 1;
+        match SINGLE.iter().find(twice) {
+            Some((name, _)) => Err(Error::new(Code::InvalidRequest)
+                .message(format!("The header {name} is given more than once."))),
+            None => Ok(()),
+        }
     }
 
     /// The one Host header.
     ///
     /// # Errors
-    /// `InvalidRequest` if there are two, or none in HTTP/1.1 (RFC 9112, section 3.2).
+    /// `InvalidRequest` if there are two, or none in HTTP/1.1 (RFC 9112, section 3.2), or one that
+    /// no host can be.
     pub(crate) fn host(&self) -> Result<Option<&'h str>, Error> {
         if self.count("host") > 1 {
             return Err(refused("The request has more than one Host header."));
         }
-        match self.get("host") {
-            None if !self.old => Err(refused("The request has no Host header.")),
-            host => Ok(host),
+        match (self.bytes("host"), self.get("host")) {
+            (None, _) if !self.old => Err(refused("The request has no Host header.")),
+            (Some(_), None) => Err(refused("The Host is malformed.")),
+            (_, host) => Ok(host),
         }
     }
 
@@ -251,61 +323,6 @@ impl<'h> Head<'h> {
     }
 }
 
-/// Which names may be among some headers.
-#[derive(Clone, Copy, Debug, Default)]
-struct Marks {
-    /// One of 64 bits for each name.
-    names: u64,
-    /// One of 64 bits for how each name that begins with `x-amz-` goes on.
-    prefixes: u64,
-}
-
-impl Marks {
-    fn of(headers: &[Header<'_>]) -> Self {
-        headers.iter().fold(Self::default(), |marks, header| Self {
-            names: marks.names | mark(header.name.as_bytes()),
-            prefixes: marks.prefixes | mark_of_prefix(header.name.as_bytes()),
-        })
-    }
-
-    #[inline(always)]
-    fn may_have(self, name: &str) -> bool {
-        self.names & mark(name.as_bytes()) != 0
-    }
-
-    /// Whether a name may begin so; `prefix` is longer than `x-amz-` by three bytes or more.
-    #[inline(always)]
-    fn may_begin(self, prefix: &str) -> bool {
-        self.prefixes & mark_of_prefix(prefix.as_bytes()) != 0
-    }
-}
-
-/// One of 64 bits for a name, in upper or lower case.
-#[inline(always)]
-const fn mark(name: &[u8]) -> u64 {
-    if name.is_empty() {
-        return 1;
-    }
-    let last = name.len() - 1;
-    let [first, middle, last] = [name[0], name[last / 2], name[last]];
-    let sum = 5 * lower(first) + 11 * lower(last) + lower(middle);
-    1 << ((name.len() + sum) % 64)
-}
-
-/// One of 64 bits for what follows the six bytes of `x-amz-`; none for a name too short for that.
-#[inline(always)]
-const fn mark_of_prefix(name: &[u8]) -> u64 {
-    if name.len() < 9 || name[1] != b'-' || name[5] != b'-' {
-        return 0;
-    }
-    1 << ((lower(name[6]) + 5 * lower(name[8])) % 64)
-}
-
-#[inline(always)]
-const fn lower(byte: u8) -> usize {
-    (byte | 0x20) as usize
-}
-
 /// Without the spaces and tabs around it (RFC 9110, section 5.6.3); other white space is text.
 fn trim_bytes(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
@@ -324,7 +341,7 @@ mod tests {
 
     fn check(text: &str) -> Result<Framing, u16> {
         let limits = Limits::default();
-        let parsed = end(text.as_bytes(), &mut 0, &limits).and_then(|found| {
+        let parsed = end(text.as_bytes(), &mut 0, false, &limits).and_then(|found| {
             assert_eq!(found, Some(text.len()), "{text:?}");
             Head::parse(text.as_bytes(), &limits, |head| {
                 head.host()?;
@@ -397,15 +414,15 @@ mod tests {
         let text = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore";
         for cut in 0..=text.len() {
             let mut scanned = 0;
-            let early = end(&text[..cut], &mut scanned, &limits).unwrap();
+            let early = end(&text[..cut], &mut scanned, false, &limits).unwrap();
             assert_eq!(early, (cut >= 27).then_some(27), "cut at {cut}");
             if early.is_none() {
-                assert_eq!(end(text, &mut scanned, &limits).unwrap(), Some(27));
+                assert_eq!(end(text, &mut scanned, false, &limits).unwrap(), Some(27));
             }
         }
-        assert!(end(b"GET / HTTP/1.1\nHost", &mut 0, &limits).is_err());
-        assert!(end(b"\n", &mut 0, &limits).is_err());
-        assert!(end(&[b'a'; 39], &mut 0, &limits).is_ok());
-        assert!(end(&[b'a'; 40], &mut 0, &limits).is_err());
+        assert!(end(b"GET / HTTP/1.1\nHost", &mut 0, false, &limits).is_err());
+        assert!(end(b"\n", &mut 0, false, &limits).is_err());
+        assert!(end(&[b'a'; 39], &mut 0, false, &limits).is_ok());
+        assert!(end(&[b'a'; 40], &mut 0, false, &limits).is_err());
     }
 }

@@ -62,7 +62,7 @@ mod route;
 pub(crate) use answer::write;
 pub(crate) use post_object::{PostObject, Posted, unfinished};
 pub(crate) use route::{Document, Route, Routed, route};
-pub(crate) use visitor::{Headers, Visitor};
+pub(crate) use visitor::{EMBEDDING, Headers, Visitor};
 
 /// The only version of an object is the one called `null`.
 ///

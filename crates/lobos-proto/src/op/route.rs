@@ -151,6 +151,7 @@ impl<'h> Place<'h> {
             ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
             (_, target) => Target::parse(target)?,
         };
+        head.check_single()?;
         let host = target.host.or(head.host()?);
         let host_bucket = match host {
             Some(host) => config.hosts.parse(host)?.bucket,
@@ -188,6 +189,9 @@ impl<'h> Place<'h> {
             auth::check(&Asked { head, path, query: &query, bucket, form }, config, now)?;
         if write && config.read_only {
             return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
+        }
+        if write && verified.read_only {
+            return Err(auth::reads_only());
         }
         let operation = operation?;
         let hoisted = super::hoisted::headers(&query)?;
