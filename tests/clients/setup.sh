@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the S3 clients of the tests: those in Python under target/, the others by apt;
-# and valgrind, which counts instructions.
+# and valgrind and strace, which count instructions and make system calls fail.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clients=$(cd "$here/../.." && pwd)/target/clients
@@ -14,7 +14,7 @@ flock 9 # test processes may start together
 unset PYTHONHOME PYTHONPATH
 packages=()
 [ -x /usr/bin/aws ] || packages+=(awscli)
-for name in curl rclone s3cmd s3fs valgrind; do
+for name in curl rclone s3cmd s3fs strace valgrind; do
     [ -x "/usr/bin/$name" ] || packages+=("$name")
 done
 [ -x /usr/bin/fusermount ] || packages+=(fuse3)

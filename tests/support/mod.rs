@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod pages;
 pub(crate) mod server;
 pub(crate) mod sign;
+pub(crate) mod strace;
 pub(crate) mod tree;
 pub(crate) mod xml;
 

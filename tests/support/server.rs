@@ -204,6 +204,12 @@ impl Server {
         setup.start()
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        // Whatever contains it has become it.
+        self.child.id()
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address

@@ -1,0 +1,83 @@
+//! strace on a running server: its system calls counted, made to fail, or their process killed at
+//! the door of one. The product has no code for it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::server::{PATIENCE, Server};
+
+/// An strace that is attached to all threads of a server.
+pub(crate) struct Tracer {
+    child: Child,
+    file: PathBuf,
+}
+
+impl Tracer {
+    /// Attaches with these expressions (`-e`) and waits until every thread is held.
+    pub(crate) fn attach(server: &Server, expressions: &[String]) -> Self {
+        let file = server.home().join("trace");
+        let mut command = Command::new("/usr/bin/strace");
+        command.args(["-f", "-q", "-s", "0", "-o"]).arg(&file);
+        command.args(["-p", &server.pid().to_string()]);
+        for expression in expressions {
+            command.args(["-e", expression]);
+        }
+        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut tracer = Self { child: child.expect("strace is to be had"), file };
+        let (start, own) = (Instant::now(), format!("TracerPid:\t{}\n", tracer.child.id()));
+        while !is_held(server, &own) {
+            assert!(tracer.child.try_wait().unwrap().is_none(), "strace cannot attach");
+            assert!(start.elapsed() < PATIENCE, "strace does not attach");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        tracer
+    }
+
+    /// Lets the server go on alone, and gives the lines of what it did.
+    pub(crate) fn detach(mut self) -> Vec<String> {
+        kill_process(Pid::from_child(&self.child), Signal::INT).ok();
+        self.child.wait().unwrap();
+        let text = fs::read(&self.file).unwrap();
+        String::from_utf8_lossy(&text).lines().map(Into::into).collect()
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Whether every thread of the server has this tracer.
+fn is_held(server: &Server, tracer: &str) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    tasks.map_while(Result::ok).all(|task| {
+        let status = fs::read_to_string(task.path().join("status"));
+        status.is_ok_and(|status| status.contains(tracer))
+    })
+}
+
+/// How often each call was made, by the thread that made it most often: strace counts the calls of
+/// each thread by themselves.
+pub(crate) fn counts(lines: &[String]) -> BTreeMap<String, usize> {
+    let mut each: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for line in lines {
+        let mut words = line.split_whitespace();
+        let (Some(thread), Some(call)) = (words.next(), words.next()) else { continue };
+        if let Some((name, _)) = call.split_once('(') {
+            *each.entry((name.to_owned(), thread.to_owned())).or_default() += 1;
+        }
+    }
+    let mut most = BTreeMap::new();
+    for ((name, _), count) in each {
+        let known = most.entry(name).or_insert(0);
+        *known = count.max(*known);
+    }
+    most
+}
