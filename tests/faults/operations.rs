@@ -12,8 +12,8 @@ pub(crate) struct Operation {
     pub(crate) prepare: fn(&Place<'_>) -> String,
     /// The request, which knows that name.
     pub(crate) request: fn(&Place<'_>, &str) -> Request,
-    /// Whether each key is a matter of its own.
-    pub(crate) many: bool,
+    /// Whether each key and upload is a matter of its own when it fails.
+    pub(crate) each: bool,
 }
 
 const fn one(
@@ -21,7 +21,15 @@ const fn one(
     prepare: fn(&Place<'_>) -> String,
     request: fn(&Place<'_>, &str) -> Request,
 ) -> Operation {
-    Operation { name, prepare, request, many: false }
+    Operation { name, prepare, request, each: false }
+}
+
+const fn each(
+    name: &'static str,
+    prepare: fn(&Place<'_>) -> String,
+    request: fn(&Place<'_>, &str) -> Request,
+) -> Operation {
+    Operation { name, prepare, request, each: true }
 }
 
 fn nothing(_: &Place<'_>) -> String {
@@ -128,14 +136,14 @@ pub(crate) const WRITES: &[Operation] = &[
     one("delete", |p| have(p, &["d/e/a", "b"]), |p, _| p.request("DELETE", "d/e/a")),
     one("delete far", |p| have(p, &["d/far"]), |p, _| p.request("DELETE", "d/far")),
     one("delete aside", |p| have(p, &["a//b"]), |p, _| p.request("DELETE", "a//b")),
-    Operation {
-        many: true,
-        ..one(
-            "delete many",
-            |p| have(p, &["d/a", "e//far", "e/b"]),
-            |p, _| p.request("POST", "?delete").body(DELETIONS),
-        )
-    },
+    each(
+        "delete many",
+        |p| have(p, &["d/a", "e//far", "e/b"]),
+        |p, _| {
+            let md5 = digest(Algorithm::Md5, DELETIONS.as_bytes()).to_base64();
+            p.request("POST", "?delete").header("Content-MD5", md5).body(DELETIONS)
+        },
+    ),
     one("copy", |p| have(p, &["d/a"]), |p, _| copy(p, "d/a", "e/b")),
     one("copy far over", |p| have(p, &["far", "d/b"]), |p, _| copy(p, "far", "d/b")),
     one(
@@ -156,11 +164,9 @@ pub(crate) const WRITES: &[Operation] = &[
     one("tag", |p| have(p, &["d/a"]), |p, _| p.request("PUT", "d/a?tagging").body(TAGS)),
     one("tag far", |p| have(p, &["d/far"]), |p, _| p.request("PUT", "d/far?tagging").body(TAGS)),
     one("untag far", |p| have(p, &["d/far"]), |p, _| p.request("DELETE", "d/far?tagging")),
-    one(
-        "create an upload",
-        nothing,
-        |p, _| p.request("POST", "d/m?uploads").header("x-amz-meta-v", "parts"),
-    ),
+    one("create an upload", nothing, |p, _| {
+        p.request("POST", "d/m?uploads").header("x-amz-meta-v", "parts")
+    }),
     one("first part", begin, |p, id| part(p, id, 1, b"one")),
     one("another part", |p| parts(p, EQUAL), |p, id| part(p, id, 4, &[b'4'; 20_000])),
     one("part of another size", |p| parts(p, EQUAL), |p, id| part(p, id, 2, b"more")),
@@ -172,8 +178,8 @@ pub(crate) const WRITES: &[Operation] = &[
         },
         |p, id| copy(p, "d/a", &format!("d/m?partNumber=2&uploadId={id}")),
     ),
-    one("complete", |p| parts(p, EQUAL), |p, id| complete(p, id, EQUAL)),
-    one(
+    each("complete", |p| parts(p, EQUAL), |p, id| complete(p, id, EQUAL)),
+    each(
         "complete over",
         |p| {
             have(p, &["d/m"]);
@@ -181,12 +187,8 @@ pub(crate) const WRITES: &[Operation] = &[
         },
         |p, id| complete(p, id, EQUAL),
     ),
-    one("complete mixed parts", |p| parts(p, MIXED), |p, id| complete(p, id, MIXED)),
-    one(
-        "abort",
-        |p| parts(p, MIXED),
-        |p, id| p.request("DELETE", &format!("d/m?uploadId={id}")),
-    ),
+    each("complete mixed parts", |p| parts(p, MIXED), |p, id| complete(p, id, MIXED)),
+    one("abort", |p| parts(p, MIXED), |p, id| p.request("DELETE", &format!("d/m?uploadId={id}"))),
     one("configure a bucket", nothing, |p, _| p.request("PUT", "?cors").body(CORS)),
     one("create a bucket", |p| p.without_bucket(), |p, _| p.request("PUT", "").unsized_body("")),
     one(

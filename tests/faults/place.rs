@@ -118,7 +118,7 @@ pub(crate) fn answer(place: &Place<'_>, response: &Response) -> String {
         return text + " " + &digest(Algorithm::Md5, &response.body).to_hex();
     }
     let mut body = response.text().replace(&place.bucket, "BUCKET");
-    for element in ["LastModified", "UploadId", "Initiated", "CreationDate"] {
+    for element in ["LastModified", "UploadId", "Initiated", "NextUploadIdMarker"] {
         let (start, end) = (format!("<{element}>"), format!("</{element}>"));
         while let Some((before, rest)) = body.split_once(&start) {
             body = format!("{before}{}", rest.split_once(&end).unwrap().1);

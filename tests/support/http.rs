@@ -84,6 +84,7 @@ impl Request {
     pub(crate) fn attempt(&self) -> Option<Response> {
         let last = self.clone().header("Connection", "close");
         let mut connection = Connection::new(self.address);
+        connection.stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         // Who is refused early may find the connection closed.
         connection.stream.write_all(&last.bytes()).ok();
         if let Err(error) = connection.stream.read_to_end(&mut connection.buffer) {

@@ -301,11 +301,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let ended = self.child.try_wait().ok().flatten();
         self.child.kill().ok();
         self.child.wait().ok();
         if std::thread::panicking() {
             let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
-            let log = format!("log of the server: {log}\n");
+            let ended = ended.map_or_else(|| "it runs".to_owned(), |status| status.to_string());
+            let log = format!("log of the server ({ended}): {log}\n");
             std::io::Write::write_all(&mut std::io::stderr(), log.as_bytes()).ok();
         }
     }

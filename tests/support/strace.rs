@@ -1,7 +1,7 @@
 //! strace on a running server: its system calls counted, made to fail, or their process killed at
 //! the door of one. The product has no code for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -40,17 +40,31 @@ impl Tracer {
 
     /// Lets the server go on alone, and gives the lines of what it did.
     pub(crate) fn detach(mut self) -> Vec<String> {
-        kill_process(Pid::from_child(&self.child), Signal::INT).ok();
-        self.child.wait().unwrap();
+        // One who lets go while a call is being made to fail spoils that call in another way.
+        let mut size = None;
+        while size != fs::metadata(&self.file).ok().map(|file| file.len()) {
+            size = fs::metadata(&self.file).ok().map(|file| file.len());
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        self.end();
         let text = fs::read(&self.file).unwrap();
         String::from_utf8_lossy(&text).lines().map(Into::into).collect()
     }
 }
 
+impl Tracer {
+    fn end(&mut self) {
+        // It has ended already if the server has.
+        if self.child.try_wait().unwrap().is_none() {
+            kill_process(Pid::from_child(&self.child), Signal::INT).ok();
+            self.child.wait().unwrap();
+        }
+    }
+}
+
 impl Drop for Tracer {
     fn drop(&mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).ok();
-        self.child.wait().ok();
+        self.end();
     }
 }
 
@@ -63,21 +77,25 @@ fn is_held(server: &Server, tracer: &str) -> bool {
     })
 }
 
-/// How often each call was made, by the thread that made it most often: strace counts the calls of
-/// each thread by themselves.
-pub(crate) fn counts(lines: &[String]) -> BTreeMap<String, usize> {
-    let mut each: BTreeMap<(String, String), usize> = BTreeMap::new();
+/// Which calls were made: by name, the first, second, ... of the thread that made it, since strace
+/// counts the calls of each thread by themselves. Where some thread wakes another (a word of eight
+/// bytes) is left out: there is no disk that fails.
+pub(crate) fn calls(lines: &[String]) -> BTreeMap<String, BTreeSet<usize>> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let (mut made, mut wakes) = (BTreeMap::<String, BTreeSet<usize>>::new(), Vec::new());
     for line in lines {
         let mut words = line.split_whitespace();
         let (Some(thread), Some(call)) = (words.next(), words.next()) else { continue };
-        if let Some((name, _)) = call.split_once('(') {
-            *each.entry((name.to_owned(), thread.to_owned())).or_default() += 1;
+        let Some((name, _)) = call.split_once('(') else { continue };
+        let count = counts.entry((name, thread)).or_default();
+        *count += 1;
+        made.entry(name.to_owned()).or_default().insert(*count);
+        if matches!(name, "read" | "write") && line.contains("\"\"..., 8)") {
+            wakes.push((name, *count));
         }
     }
-    let mut most = BTreeMap::new();
-    for ((name, _), count) in each {
-        let known = most.entry(name).or_insert(0);
-        *known = count.max(*known);
+    for (name, count) in wakes {
+        made.entry(name.to_owned()).or_default().remove(&count);
     }
-    most
+    made
 }

@@ -35,7 +35,9 @@ fn make(bucket: &Bucket, request: &CompleteMultipartUpload) -> Result<Stored, Er
     for _ in 0..TRIES {
         let opened = match Opened::new(bucket, &request.upload, &request.key, OFlags::RDWR) {
             Err(e) if e.code() == Code::NoSuchUpload => {
-                return made(bucket, request)?.ok_or(e);
+                let stored = made(bucket, request)?.ok_or(e)?;
+                let _ = folder.remove(bucket);
+                return Ok(stored);
             }
             opened => opened?,
         };

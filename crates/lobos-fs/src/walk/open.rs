@@ -109,7 +109,8 @@ pub(crate) fn see(
         Err(_) => None,
         Ok(stat) => Some(match file_type(&stat) {
             FileType::RegularFile if full => {
-                Seen::File(kept(&stat, &listed_etag(bucket, folder, id, name, &stat)))
+                let etag = listed_etag(bucket, folder, id, name, &stat).ok()?;
+                Seen::File(kept(&stat, &etag))
             }
             FileType::RegularFile => Seen::File(Attr::UNKNOWN),
             FileType::Directory => Seen::Folder(Attr::folder(Id::of_statx(&stat))),
