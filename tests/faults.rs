@@ -20,11 +20,12 @@ use support::http::Response;
 use support::server::{Runtime, Server, Setup};
 use support::strace::{Tracer, calls};
 
-on_every_runtime!(with std::convert::identity; calls_that_fail);
+on_every_runtime!(with std::convert::identity; calls_that_fail, deaths);
 
-/// How each call can fail. EINTR is what only a repetition may come of. close is left out, since
-/// what strace makes fail is not done at all, and a reset of recvfrom, since it would meet the
-/// thread that waits for signals too; `cut.rs` has real ones.
+/// How each call can fail. EINTR is what only a repetition may come of. Left out are close, since
+/// what strace makes fail is not done at all; a reset of recvfrom, since it would meet the thread
+/// that waits for signals too (`cut.rs` has real ones); and EINTR of epoll_wait, which is what
+/// strace does to it whenever it attaches.
 const FAULTS: &[(&str, &str)] = &[
     ("openat2", "EMFILE ENFILE EIO EACCES ENOSPC EINTR"),
     ("openat", "EMFILE ENFILE EIO EACCES ENOSPC"),
@@ -59,7 +60,6 @@ const FAULTS: &[(&str, &str)] = &[
     ("sendto", "ECONNRESET EINTR"),
     ("recvfrom", "EINTR"),
     ("accept4", "EMFILE ENFILE ENOMEM ECONNABORTED EINTR"),
-    ("epoll_wait", "EINTR"),
     ("epoll_ctl", "ENOMEM ENOSPC"),
     ("inotify_add_watch", "ENOSPC ENOMEM"),
 ];
@@ -74,9 +74,9 @@ fn code(errno: &str) -> (u16, &'static str) {
     }
 }
 
-/// Calls about connections: no answer can be given where they fail.
-fn is_network(call: &str) -> bool {
-    matches!(call, "sendfile" | "sendto" | "recvfrom" | "accept4" | "epoll_ctl")
+/// Calls of the answer itself: none can be given where they fail.
+fn is_answering(call: &str) -> bool {
+    matches!(call, "sendfile" | "sendto" | "recvfrom" | "accept4" | "epoll_ctl" | "pread64")
 }
 
 struct Fault<'f> {
@@ -113,48 +113,75 @@ fn usual(place: &Place<'_>, operation: &Operation) -> Usual {
     usual
 }
 
+/// On one runtime what is written is on the disk before it is acknowledged.
 fn start(runtime: Runtime) -> Server {
-    Setup::root(runtime).args(&["--min-part-size", "0"]).start()
+    let durability = if runtime.0 == "smol" { "disk" } else { "cache" };
+    let args = ["--min-part-size", "0", "--durability", durability];
+    Setup::root(runtime).args(&args).start()
 }
+
+/// Which of the faults are tried here: by turns, or all.
+struct Choice {
+    runtime: Runtime,
+    all: bool,
+}
+
+impl Choice {
+    fn new(runtime: Runtime) -> Self {
+        let all = std::env::var("LOBOS_FAULTS").is_ok_and(|value| value == "all");
+        Self { runtime, all }
+    }
+
+    /// Whether the fault of this number is tried on this runtime.
+    fn has(&self, number: usize, call: &str) -> bool {
+        let turn = ["mio", "tokio", "smol"].iter().position(|name| *name == self.runtime.0);
+        // These two wake their threads by the calls that read and write files.
+        let wakes = self.runtime.0 != "mio" && matches!(call, "read" | "write");
+        !wakes && (self.all || Some(number % TURNS) == turn)
+    }
+}
+
+/// One in so many faults is tried on each runtime.
+const TURNS: usize = 29;
 
 fn calls_that_fail(runtime: &Runtime) {
     // Whatever call fails, in whatever way: the answer is the usual one or the error that belongs
     // to the failure, the bucket is as it was or as it should be, nothing temporary is left, the
     // same request succeeds afterwards, and all on one server.
-    let all = std::env::var("LOBOS_FAULTS").is_ok_and(|value| value == "all");
-    let (server, mut number, mut hit) = (start(*runtime), 0, 0);
-    let share = ["mio", "tokio", "smol"].iter().position(|name| *name == runtime.0).unwrap();
-    let mut complaints = Vec::new();
+    let (server, choice) = (start(*runtime), Choice::new(*runtime));
+    let (mut number, mut hit, mut complaints) = (0, 0, Vec::new());
     for operation in WRITES.iter().chain(READS) {
         number += 1;
         let place = Place::new(&server, number);
         let usual = usual(&place, operation);
         place.remove();
-        for (call, errnos, nth) in usual.calls.iter().copied() {
-            let errnos: Vec<_> = errnos.split(' ').collect();
-            for (at, errno) in errnos.iter().enumerate() {
-                number += 1;
-                if !all && (number % 3 != share || at != (number / 3) % errnos.len()) {
-                    continue;
-                }
-                let fault = Fault { operation, call, errno, nth };
-                let place = Place::new(&server, number);
-                // A hang is a panic of the client.
-                let tried = catch_unwind(AssertUnwindSafe(|| disturb(&place, &fault, &usual)));
-                match tried.unwrap_or_else(|_| Err("see above".into())) {
-                    Ok(true) => hit += 1,
-                    Ok(false) => {}
-                    Err(what) => {
-                        complaints.push(format!("{}, {call} {nth} {errno}: {what}", operation.name))
-                    }
-                }
-                place.remove();
+        let ways = usual.calls.iter().flat_map(|(call, errnos, nth)| {
+            errnos.split(' ').map(move |errno| Fault { operation, call, errno, nth: *nth })
+        });
+        for fault in ways {
+            number += 1;
+            if !choice.has(number, fault.call) {
+                continue;
             }
+            let place = Place::new(&server, number);
+            // A hang is a panic of the client.
+            let tried = catch_unwind(AssertUnwindSafe(|| disturb(&place, &fault, &usual)));
+            match tried.unwrap_or_else(|_| Err("it hangs, or worse".into())) {
+                Ok(true) => hit += 1,
+                Ok(false) => {}
+                Err(what) => {
+                    let Fault { call, errno, nth, .. } = fault;
+                    let complaint = format!("{}, {call} {nth} {errno}: {what}", operation.name);
+                    println!("{complaint}");
+                    complaints.push(complaint);
+                }
+            }
+            place.remove();
         }
     }
-    assert!(complaints.is_empty(), "{hit} went well\n{}", complaints.join("\n"));
-    assert!(hit > 100, "{hit}");
     println!("{hit} calls failed");
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+    assert!(hit > 100, "{hit}");
 }
 
 /// Whether the call was made at all.
@@ -171,7 +198,7 @@ fn disturb(place: &Place<'_>, fault: &Fault<'_>, usual: &Usual) -> Result<bool, 
         !(200..300).contains(&response.status) || partly
     });
     match response {
-        None if is_network(call) && hit => {}
+        None if is_answering(call) && hit => {}
         None => return Err("no answer".into()),
         Some(response) if failed => check_error(&response, fault)?,
         Some(response) => {
@@ -195,8 +222,12 @@ fn disturb(place: &Place<'_>, fault: &Fault<'_>, usual: &Usual) -> Result<bool, 
         if !done && (view != usual.after || again.status >= 500) {
             return Err(format!("again it fails: {} {}", again.status, again.text()));
         }
+        // An upload is created each time.
+        let is_another = operation.name == "create an upload" && view == usual.after;
         view = place.view();
-        check_view(&view, usual, operation, false)?;
+        if !is_another {
+            check_view(&view, usual, operation, false)?;
+        }
         if place.has_lost_uploads(&view) {
             return Err("the files of an upload are left".into());
         }
@@ -244,4 +275,76 @@ fn check_view(
     };
     let (before, after) = (differs(&usual.before), differs(&usual.after));
     Err(format!("failed {failed}, not as before in {before:?}, nor as after in {after:?}"))
+}
+
+fn deaths(runtime: &Runtime) {
+    // The process dies before any of its calls: the next one finds the bucket as it was or as it
+    // should be, and as it should be if that was acknowledged; the same request succeeds then, and
+    // after the next upload nothing temporary is left.
+    let (mut server, choice) = (start(*runtime), Choice::new(*runtime));
+    let (mut number, mut died, mut complaints) = (0, 0, Vec::new());
+    for operation in WRITES {
+        number += 1;
+        let place = Place::new(&server, number);
+        let usual = usual(&place, operation);
+        place.remove();
+        for (call, _, nth) in &usual.calls {
+            number += 1;
+            if !choice.has(number, call) {
+                continue;
+            }
+            let place = Place::new(&server, number);
+            let id = (operation.prepare)(&place);
+            let inject = format!("inject={call}:signal=KILL:when={nth}");
+            let tracer = Tracer::attach(&server, &[format!("trace={call}"), inject]);
+            let response = (operation.request)(&place, &id).attempt();
+            tracer.detach();
+            died += usize::from(server.has_ended());
+            server = server.restarted();
+            let place = Place::again(&server, number);
+            let acknowledged = response.is_some();
+            if let Err(what) = survived(&place, operation, &usual, &id, acknowledged) {
+                complaints.push(format!("{}, {call} {nth}: {what}", operation.name));
+                println!("{complaints:?}");
+            }
+            place.remove();
+        }
+    }
+    println!("{died} deaths");
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+    assert!(died > 20, "{died}");
+}
+
+/// What another process makes of what a dead one has left.
+fn survived(
+    place: &Place<'_>,
+    operation: &Operation,
+    usual: &Usual,
+    id: &str,
+    acknowledged: bool,
+) -> Result<(), String> {
+    let mut view = place.view();
+    if acknowledged && operation.name.starts_with("complete") {
+        // It is acknowledged once the object is there.
+        view.remove("upload 0");
+    }
+    check_view(&view, usual, operation, !acknowledged)?;
+    if !acknowledged {
+        let again = (operation.request)(place, id).send();
+        let done = (200..300).contains(&again.status);
+        if !done && (view != usual.after || again.status >= 500) {
+            return Err(format!("again it fails: {} {}", again.status, again.text()));
+        }
+        let is_new = operation.name == "create an upload" && view == usual.after;
+        if !is_new {
+            check_view(&place.view(), usual, operation, false)?;
+        }
+    }
+    if place.path().exists() {
+        for _ in 0..2 {
+            place.request("PUT", "next").body("next").send().expect(200);
+        }
+    }
+    let waste = place.waste();
+    if waste.is_empty() { Ok(()) } else { Err(format!("waste is left: {waste:?}")) }
 }

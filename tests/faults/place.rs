@@ -26,6 +26,11 @@ impl<'s> Place<'s> {
         place
     }
 
+    /// The same bucket on a server that was started again.
+    pub(crate) fn again(server: &'s Server, number: usize) -> Self {
+        Self { server, bucket: format!("b{number:06}") }
+    }
+
     /// Removes it with all that is in it.
     pub(crate) fn remove(self) {
         fs::remove_dir_all(self.path()).ok();

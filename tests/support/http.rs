@@ -79,12 +79,12 @@ impl Request {
         self.on(&mut Connection::new(self.address))
     }
 
-    /// Sends it as the last one of a connection of its own; `None` if that ends before a whole
-    /// answer has come. It must end.
+    /// Sends it as the last one of a connection of its own; `None` if there is none or it ends
+    /// before a whole answer has come. It must end.
     pub(crate) fn attempt(&self) -> Option<Response> {
         let last = self.clone().header("Connection", "close");
-        let mut connection = Connection::new(self.address);
-        connection.stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let stream = TcpStream::connect(self.address).ok()?;
+        let mut connection = Connection::of(stream);
         // Who is refused early may find the connection closed.
         connection.stream.write_all(&last.bytes()).ok();
         if let Err(error) = connection.stream.read_to_end(&mut connection.buffer) {
@@ -180,7 +180,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();

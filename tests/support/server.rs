@@ -77,10 +77,17 @@ impl Setup {
 
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
-        let mut command = contained(self.home.path());
-        command.args(["--port", "0", "--runtime", self.runtime.0]);
-        command.env("LOBOS_THREADS", "2").args(&self.args);
-        if self.runtime.0 == "tokio" {
+        let Self { runtime, home, args } = self;
+        let mut server = Self::launch(runtime, home.path(), args);
+        server.home = Some(home);
+        server
+    }
+
+    fn launch(runtime: Runtime, home: &Path, args: Vec<OsString>) -> Server {
+        let mut command = contained(home);
+        command.args(["--port", "0", "--runtime", runtime.0]);
+        command.env("LOBOS_THREADS", "2").args(&args);
+        if runtime.0 == "tokio" {
             // Nobody may notice whether there is an index: every test meets one on one runtime.
             command.env("LOBOS_ENABLE_LOBOS_INDEX", "1");
         }
@@ -111,8 +118,7 @@ impl Setup {
                 break url.parse().unwrap();
             }
         };
-        let Self { runtime, home, args } = self;
-        Server { child, home: Some(home), address, said, log: Some(log), runtime, args }
+        Server { child, home: None, address, said, log: Some(log), runtime, args }
     }
 }
 
@@ -181,7 +187,7 @@ fn wait(child: &mut Child) -> ExitStatus {
 /// A running server.
 pub(crate) struct Server {
     child: Child,
-    /// Absent only when it goes on to another server.
+    /// Absent when it goes on to another server, and of the second one on a folder.
     home: Option<TempDir>,
     address: SocketAddr,
     said: Vec<String>,
@@ -202,6 +208,11 @@ impl Server {
         let setup = Setup { runtime: self.runtime, home, args: std::mem::take(&mut self.args) };
         drop(self);
         setup.start()
+    }
+
+    /// Another server with the same arguments, and so on the same folder, which is this one's.
+    pub(crate) fn second(&self) -> Self {
+        Setup::launch(self.runtime, self.home(), self.args.clone())
     }
 
     /// Its process.
@@ -289,6 +300,11 @@ impl Server {
     pub(crate) fn send_signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for the end of the process.

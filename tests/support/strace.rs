@@ -78,11 +78,12 @@ fn is_held(server: &Server, tracer: &str) -> bool {
 }
 
 /// Which calls were made: by name, the first, second, ... of the thread that made it, since strace
-/// counts the calls of each thread by themselves. Where some thread wakes another (a word of eight
-/// bytes) is left out: there is no disk that fails.
+/// counts the calls of each thread by themselves. Left out is where some thread wakes another (a
+/// word of eight bytes), since there is no disk that fails, and each fcntl and epoll_ctl that makes
+/// nothing and so needs nothing.
 pub(crate) fn calls(lines: &[String]) -> BTreeMap<String, BTreeSet<usize>> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let (mut made, mut wakes) = (BTreeMap::<String, BTreeSet<usize>>::new(), Vec::new());
+    let (mut made, mut harmless) = (BTreeMap::<String, BTreeSet<usize>>::new(), Vec::new());
     for line in lines {
         let mut words = line.split_whitespace();
         let (Some(thread), Some(call)) = (words.next(), words.next()) else { continue };
@@ -90,11 +91,17 @@ pub(crate) fn calls(lines: &[String]) -> BTreeMap<String, BTreeSet<usize>> {
         let count = counts.entry((name, thread)).or_default();
         *count += 1;
         made.entry(name.to_owned()).or_default().insert(*count);
-        if matches!(name, "read" | "write") && line.contains("\"\"..., 8)") {
-            wakes.push((name, *count));
+        let is_harmless = match name {
+            "read" | "write" => line.contains("\"\"..., 8)"),
+            "fcntl" => !line.contains("F_DUPFD"),
+            "epoll_ctl" => !line.contains("EPOLL_CTL_ADD"),
+            _ => false,
+        };
+        if is_harmless {
+            harmless.push((name, *count));
         }
     }
-    for (name, count) in wakes {
+    for (name, count) in harmless {
         made.entry(name.to_owned()).or_default().remove(&count);
     }
     made

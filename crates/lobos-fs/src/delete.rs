@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
+use crate::locks::Write;
 use crate::{aside, error, folder, locks, object, sidecar};
 
 /// Removes the object, if there is one and it is what the conditions say.
@@ -18,17 +19,17 @@ pub(crate) fn delete(
     conditions: &DeleteConditions,
 ) -> Result<(), Error> {
     let _locked = bucket.shared().locks.lock(bucket, key.as_str());
-    let _alone = match conditions.is_empty() {
-        true => None,
+    let write = match conditions.is_empty() {
+        true => Write::Plain,
         // Nothing is written for a delete that fails anyway.
         false if !check(bucket, key, conditions)? => return Ok(()),
-        false => {
-            let alone = locks::between_processes(bucket, key.as_str());
-            let alone = alone.map_err(|e| bucket.failed(e))?;
-            check(bucket, key, conditions)?;
-            Some(alone)
-        }
+        false => Write::Conditional,
     };
+    let held = locks::between_processes(bucket, key.as_str(), write);
+    let _held = held.map_err(|e| bucket.failed(e))?;
+    if write == Write::Conditional {
+        check(bucket, key, conditions)?;
+    }
     remove(bucket, key.as_str())
 }
 

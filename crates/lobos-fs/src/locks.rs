@@ -1,5 +1,5 @@
-//! Who may change a key now: one thread of this process, and for conditional writes one process
-//! of this machine.
+//! Who may change a key now: one thread of this process, and while one writes under a condition
+//! one process of this machine.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
-use crate::key;
+use crate::{error, key};
 
 /// How many keys can be changed at once; where writes wait for the disk they hold a lock for it.
 const STRIPES: usize = 512;
@@ -63,41 +63,70 @@ fn stripe(bucket: &Bucket, key: &str) -> usize {
     usize::try_from((hash ^ (hash >> 32)) % STRIPES as u64).unwrap_or(0)
 }
 
-/// Held by a write with If-Match besides the lock of the process, so that it cannot be lost
-/// against one of another process. Writes without a condition do not take it.
-pub(crate) fn between_processes(bucket: &Bucket, key: &str) -> Result<OwnedFd, Errno> {
-    lock_file(bucket, file_number(key))
+/// Held besides the lock of the process; `None` where nobody has ever written under a condition.
+pub(crate) type Held = Option<OwnedFd>;
+
+/// Whether what is written depends on what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// With If-Match, say: no other process may change the key between the look and the write.
+    Conditional,
+    /// As it comes: it need only wait for those. Where there has never been one it costs one call,
+    /// and may miss the very first one.
+    Plain,
+}
+
+/// The lock between processes.
+pub(crate) fn between_processes(bucket: &Bucket, key: &str, write: Write) -> Result<Held, Errno> {
+    lock_file(bucket, file_number(key), write)
 }
 
 /// Those of two keys, in the same order whoever asks.
 pub(crate) fn both_between_processes(
     bucket: &Bucket,
     keys: [&str; 2],
-) -> Result<(OwnedFd, Option<OwnedFd>), Errno> {
+    write: Write,
+) -> Result<(Held, Held), Errno> {
     let mut numbers = keys.map(file_number);
     numbers.sort_unstable();
     let [first, second] = numbers;
-    let held = lock_file(bucket, first)?;
-    let other = (first != second).then(|| lock_file(bucket, second)).transpose()?;
-    Ok((held, other))
+    let held = lock_file(bucket, first, write)?;
+    let other = (first != second).then(|| lock_file(bucket, second, write)).transpose()?;
+    Ok((held, other.flatten()))
 }
 
 fn file_number(key: &str) -> u64 {
     key::hash(key.as_bytes()) % FILES
 }
 
-fn lock_file(bucket: &Bucket, number: u64) -> Result<OwnedFd, Errno> {
-    bucket.make_ours(FOLDER)?;
-    let file = bucket.open_ours(&format!("{FOLDER}/{number:02}"), OFlags::RDWR | OFlags::CREATE)?;
-    exclusively(&file)?;
-    Ok(file)
+fn lock_file(bucket: &Bucket, number: u64, write: Write) -> Result<Held, Errno> {
+    let path = format!("{FOLDER}/{number:02}");
+    let (flags, operation) = match write {
+        Write::Conditional => {
+            bucket.make_ours(FOLDER)?;
+            (OFlags::RDWR | OFlags::CREATE, FlockOperation::LockExclusive)
+        }
+        Write::Plain => (OFlags::RDONLY, FlockOperation::LockShared),
+    };
+    match bucket.open_ours(&path, flags) {
+        Err(e) if write == Write::Plain && error::is_missing(e) => Ok(None),
+        file => {
+            let file = file?;
+            wait(&file, operation)?;
+            Ok(Some(file))
+        }
+    }
 }
 
 /// Waits for the lock of an open file. It ends when the file is closed, also by a process that
 /// dies. A file system without locks is taken as it is.
 pub(crate) fn exclusively(file: &OwnedFd) -> Result<(), Errno> {
+    wait(file, FlockOperation::LockExclusive)
+}
+
+fn wait(file: &OwnedFd, operation: FlockOperation) -> Result<(), Errno> {
     loop {
-        match flock(file, FlockOperation::LockExclusive) {
+        match flock(file, operation) {
             Err(Errno::INTR) => {}
             Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(()),
             Err(e) => return Err(e),

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
+use crate::locks::Write;
 use crate::meta::{Meta, Stamp};
 use crate::sidecar::{self, Owner};
 use crate::temp::Temp;
@@ -65,7 +66,7 @@ impl From<Errno> for Obstacle {
 /// The right to change a key, alone.
 pub(crate) struct Turn<'b> {
     _threads: MutexGuard<'b, ()>,
-    _processes: Option<OwnedFd>,
+    _processes: locks::Held,
 }
 
 /// Under which terms an object becomes visible.
@@ -85,8 +86,9 @@ pub(crate) fn turn<'b>(
     terms: &Terms<'_>,
 ) -> Result<Turn<'b>, Error> {
     let _threads = bucket.shared().locks.lock(bucket, key.as_str());
-    let alone = terms.alone.then(|| locks::between_processes(bucket, key.as_str()));
-    let _processes = alone.transpose().map_err(|e| bucket.failed(e))?;
+    let write = if terms.alone { Write::Conditional } else { Write::Plain };
+    let held = locks::between_processes(bucket, key.as_str(), write);
+    let _processes = held.map_err(|e| bucket.failed(e))?;
     (terms.check)()?;
     Ok(Turn { _threads, _processes })
 }

@@ -11,12 +11,13 @@ use rustix::fs::{AtFlags, FileType, OFlags, readlinkat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
+use crate::locks::{self, Write};
 use crate::meta::Meta;
 use crate::object::{self, Found};
 use crate::publish::{self, Sealed};
 use crate::sidecar::{Moved, Owner};
 use crate::temp::Temp;
-use crate::{aside, error, folder, key, locks};
+use crate::{aside, error, folder, key};
 
 /// How many requests with a token are remembered.
 const REMEMBERED: usize = 256;
@@ -63,8 +64,9 @@ pub(crate) fn rename(bucket: &Bucket, request: &RenameObject, done: &Done) -> Re
     }
     let none = ReadConditions::default();
     let conditional = request.source_conditions != none || request.conditions != none;
-    let alone = conditional.then(|| locks::both_between_processes(bucket, keys));
-    let _alone = alone.transpose().map_err(|e| bucket.failed(e))?;
+    let write = if conditional { Write::Conditional } else { Write::Plain };
+    let held = locks::both_between_processes(bucket, keys, write);
+    let _held = held.map_err(|e| bucket.failed(e))?;
     let missing = || Error::new(Code::NoSuchKey).key(source.as_str());
     let found = object::find_kept(bucket, source)?.ok_or_else(missing)?;
     let target = object::find_kept(bucket, &request.key)?;
