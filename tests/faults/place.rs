@@ -86,8 +86,7 @@ impl<'s> Place<'s> {
         collect(&self.path(), &self.path(), &mut found);
         found.retain(|name| {
             let last = name.rsplit('/').next().unwrap();
-            let half = name.starts_with(".lobos/meta/t");
-            half || name.starts_with(".lobos/tmp/") || last.starts_with(".lobos-tmp-")
+            name.starts_with(".lobos/tmp/") || last.starts_with(".lobos-tmp-")
         });
         found
     }

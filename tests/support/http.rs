@@ -208,6 +208,11 @@ impl Connection {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
+    /// Vanishes without a word: the other side gets a reset.
+    pub(crate) fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
+    }
+
     /// Whether nothing arrives for a moment.
     pub(crate) fn is_silent(&mut self) -> bool {
         self.stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();

@@ -57,7 +57,14 @@ impl Tracer {
         // It has ended already if the server has.
         if self.child.try_wait().unwrap().is_none() {
             kill_process(Pid::from_child(&self.child), Signal::INT).ok();
-            self.child.wait().unwrap();
+            let start = Instant::now();
+            while self.child.try_wait().unwrap().is_none() {
+                // It can miss the end of a thread, and waits for that.
+                if start.elapsed() > Duration::from_millis(300) {
+                    self.child.kill().unwrap();
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 }

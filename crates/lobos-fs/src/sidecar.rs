@@ -6,6 +6,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use lobos_proto::Error;
 use rustix::fs::{
@@ -17,6 +18,7 @@ use crate::bucket::Bucket;
 use crate::error;
 use crate::key;
 use crate::meta::{Meta, XATTR};
+use crate::scratch::Scratch;
 
 const FOLDER: &str = ".lobos/meta";
 
@@ -271,17 +273,34 @@ fn write_beside(bucket: &Bucket, owner: Owner<'_>, bytes: &[u8]) -> Result<(), E
         return Err(Errno::TOOBIG);
     }
     let folder = bucket.make_ours(FOLDER)?;
-    let name = file_name(owner);
-    let unfinished = format!("t{name}-{}", bucket.shared().scratches.unique());
-    let path = format!("{FOLDER}/{unfinished}");
-    let file = bucket.open_ours(&path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+    let (file, scratch, unfinished) = unfinished(bucket)?;
     let whole = error::write_all(file.as_fd(), bytes)
         .and_then(|()| if bucket.is_durable() { error::sync(file.as_fd()) } else { Ok(()) })
-        .and_then(|()| rustix::fs::renameat(&folder, &unfinished, &folder, &name));
+        .and_then(|()| rustix::fs::renameat(&scratch, &unfinished, &folder, file_name(owner)));
     if whole.is_err() {
-        let _ = rustix::fs::unlinkat(&folder, &unfinished, AtFlags::empty());
+        let _ = rustix::fs::unlinkat(&scratch, &unfinished, AtFlags::empty());
     } else if bucket.is_durable() {
         error::sync(folder.as_fd())?;
     }
     whole
+}
+
+/// A new file where the next process removes it if this one dies, the folder that it is in, and its
+/// name there.
+fn unfinished(bucket: &Bucket) -> Result<(OwnedFd, Arc<Scratch>, String), Errno> {
+    let name = bucket.shared().scratches.unique();
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let make = || {
+        let scratch = bucket.scratch()?;
+        let file = openat(&scratch, &name, flags, Mode::from_raw_mode(0o666))?;
+        Ok((file, scratch, name.clone()))
+    };
+    match make() {
+        // Somebody has removed `.lobos`.
+        Err(Errno::NOENT) => {
+            bucket.shared().scratches.forget_dead();
+            make()
+        }
+        made => made,
+    }
 }
