@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     runtime: Runtime,
     home: TempDir,
     args: Vec<OsString>,
+    mount: String,
 }
 
 impl Setup {
@@ -37,7 +38,7 @@ impl Setup {
     /// The bucket `bench` in a fresh folder of `parent`, which tells the file system.
     pub(crate) fn within(runtime: Runtime, parent: &Path) -> Self {
         let home = tempfile::tempdir_in(parent).unwrap();
-        let mut setup = Self { runtime, home, args: Vec::new() };
+        let mut setup = Self::in_home(runtime, home);
         fs::create_dir(setup.home.path().join("bench")).unwrap();
         let dir = setup.home.path().join("bench");
         setup.args.extend(["--dir".into(), dir.into()]);
@@ -55,7 +56,18 @@ impl Setup {
 
     /// No bucket at all: the test gives its own `--dir`.
     pub(crate) fn bare(runtime: Runtime) -> Self {
-        Self { runtime, home: tempfile::tempdir().unwrap(), args: Vec::new() }
+        Self::in_home(runtime, tempfile::tempdir().unwrap())
+    }
+
+    fn in_home(runtime: Runtime, home: TempDir) -> Self {
+        Self { runtime, home, args: Vec::new(), mount: String::new() }
+    }
+
+    /// A line of sh that mounts something for the server, in the folder that holds all others. Who
+    /// looks at it goes by [`Server::seen`].
+    pub(crate) fn mount(mut self, line: &str) -> Self {
+        self.mount = line.to_owned();
+        self
     }
 
     /// One more argument.
@@ -77,14 +89,15 @@ impl Setup {
 
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
-        let Self { runtime, home, args } = self;
-        let mut server = Self::launch(runtime, home.path(), args);
+        let Self { runtime, home, args, mount } = self;
+        let mut server = Self::launch(runtime, home.path(), args, mount);
         server.home = Some(home);
         server
     }
 
-    fn launch(runtime: Runtime, home: &Path, args: Vec<OsString>) -> Server {
+    fn launch(runtime: Runtime, home: &Path, args: Vec<OsString>, mount: String) -> Server {
         let mut command = contained(home);
+        command.env("LOBOS_TEST_MOUNT", &mount);
         command.args(["--port", "0", "--runtime", runtime.0]);
         command.env("LOBOS_THREADS", "2").args(&args);
         if runtime.0 == "tokio" {
@@ -118,7 +131,7 @@ impl Setup {
                 break url.parse().unwrap();
             }
         };
-        Server { child, home: None, address, said, log: Some(log), runtime, args }
+        Server { child, home: None, address, said, log: Some(log), runtime, args, mount }
     }
 }
 
@@ -142,6 +155,8 @@ for outside in "$home/.." / /tmp /var/tmp /dev/shm /home /run; do
     fi
 done
 cd "$home"
+eval "$LOBOS_TEST_MOUNT"
+unset LOBOS_TEST_MOUNT
 exec "$@"
 "#;
 
@@ -194,6 +209,7 @@ pub(crate) struct Server {
     log: Option<JoinHandle<String>>,
     runtime: Runtime,
     args: Vec<OsString>,
+    mount: String,
 }
 
 impl Server {
@@ -205,14 +221,15 @@ impl Server {
     /// Kills it and starts another on the same folder with the same arguments.
     pub(crate) fn restarted(mut self) -> Self {
         let home = self.home.take().unwrap();
-        let setup = Setup { runtime: self.runtime, home, args: std::mem::take(&mut self.args) };
+        let (args, mount) = (std::mem::take(&mut self.args), std::mem::take(&mut self.mount));
+        let setup = Setup { runtime: self.runtime, home, args, mount };
         drop(self);
         setup.start()
     }
 
     /// Another server with the same arguments, and so on the same folder, which is this one's.
     pub(crate) fn second(&self) -> Self {
-        Setup::launch(self.runtime, self.home(), self.args.clone())
+        Setup::launch(self.runtime, self.home(), self.args.clone(), self.mount.clone())
     }
 
     /// Its process.
@@ -234,6 +251,24 @@ impl Server {
     /// The folder that holds all folders of this test.
     pub(crate) fn home(&self) -> &Path {
         self.home.as_ref().unwrap().path()
+    }
+
+    /// The same folder with what is mounted in it for the server only.
+    pub(crate) fn seen(&self) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
+        root.join(self.home().strip_prefix("/").unwrap())
+    }
+
+    /// Runs a line of sh where the server is: with its mounts, in the folder of [`Server::seen`].
+    pub(crate) fn inside(&self, line: &str) {
+        let mut command = Command::new("/usr/bin/nsenter");
+        command.args(["--target", &self.pid().to_string(), "--mount"]);
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        let line = format!("cd '{}' && {line}", self.home().display());
+        let done = command.args(["/bin/sh", "-c", &line]).output().unwrap();
+        assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
     /// A path in the bucket `bench`.
