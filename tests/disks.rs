@@ -108,13 +108,15 @@ fn writes(server: &Server, upload: &str, large: &[u8]) -> Vec<(&'static str, Req
     ]
 }
 
+const TAGS: &str = "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>";
+
 fn is_full(response: Response) -> bool {
     response.status == 507 && response.one("Code") == "StorageFull"
 }
 
 fn full(runtime: &Runtime) {
-    // On a full disk every write that needs room is StorageFull, whatever it is; what is there stays
-    // whole and can be read, listed and deleted, and then there is room again.
+    // On a full disk every write that needs room is StorageFull, whatever it is; what is there
+    // stays whole and can be read, listed and deleted, and then there is room again.
     for mount in small_disks() {
         let server = Setup::root(*runtime).arg("--min-part-size=0").mount(mount).start();
         let old = Old::new(&server);

@@ -128,7 +128,8 @@ fn long_histories() {
 fn seed() -> u64 {
     std::env::var("LOBOS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
         let seed = u64::from(std::process::id());
-        println!("LOBOS_SEED={seed}");
+        let text = format!("LOBOS_SEED={seed}\n");
+        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
         seed
     })
 }
