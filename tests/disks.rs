@@ -137,9 +137,7 @@ fn full(runtime: &Runtime) {
         }
         // These may still find a little room.
         for _ in 0..40 {
-            let tags =
-                "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>";
-            let tag = server.request("PUT", "/bench/fill-0?tagging").body(tags).send();
+            let tag = server.request("PUT", "/bench/fill-0?tagging").body(TAGS).send();
             assert!(tag.status == 200 || is_full(tag), "{mount}");
             let bucket = server.request("PUT", "/other").unsized_body("").send();
             assert!([200, 409].contains(&bucket.status) || is_full(bucket), "{mount}");
