@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the S3 clients of the tests: those in Python under target/, the others by apt;
-# and valgrind, which counts instructions.
+# and valgrind and strace, which count instructions and make system calls fail.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clients=$(cd "$here/../.." && pwd)/target/clients
@@ -15,7 +15,7 @@ unset PYTHONHOME PYTHONPATH
 packages=()
 [ -x /usr/bin/aws ] || packages+=(awscli)
 [ -x /usr/bin/chromedriver ] || packages+=(chromium chromium-driver)
-for name in curl rclone s3cmd s3fs valgrind; do
+for name in curl rclone s3cmd s3fs strace valgrind; do
     [ -x "/usr/bin/$name" ] || packages+=("$name")
 done
 [ -x /usr/bin/fusermount ] || packages+=(fuse3)

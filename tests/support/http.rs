@@ -79,6 +79,21 @@ impl Request {
         self.on(&mut Connection::new(self.address))
     }
 
+    /// Sends it as the last one of a connection of its own; `None` if there is none or it ends
+    /// before a whole answer has come. It must end.
+    pub(crate) fn attempt(&self) -> Option<Response> {
+        let last = self.clone().header("Connection", "close");
+        let stream = TcpStream::connect(self.address).ok()?;
+        let mut connection = Connection::of(stream);
+        // Who is refused early may find the connection closed.
+        connection.stream.write_all(&last.bytes()).ok();
+        if let Err(error) = connection.stream.read_to_end(&mut connection.buffer) {
+            let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+            assert!(!waited, "neither an answer nor an end");
+        }
+        connection.is_whole(&self.method).then(|| connection.response(&self.method))
+    }
+
     /// Sends it on this connection and reads the answer.
     pub(crate) fn on(&self, connection: &mut Connection) -> Response {
         connection.write(self.bytes());
@@ -165,7 +180,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -188,6 +206,11 @@ impl Connection {
     /// Says that nothing more will be sent; answers are still read.
     pub(crate) fn half_close(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Vanishes without a word: the other side gets a reset.
+    pub(crate) fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
     }
 
     /// Whether nothing arrives for a moment.
@@ -234,6 +257,17 @@ impl Connection {
         }
         response.body = self.buffer.drain(..length).collect();
         response
+    }
+
+    /// Whether a whole answer to a request with this method has arrived.
+    fn is_whole(&self, method: &str) -> bool {
+        let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") else {
+            return false;
+        };
+        let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.filter(|_| method != "HEAD").map_or(0, |l| l.parse().unwrap());
+        self.buffer.len() - end - 4 >= length
     }
 
     fn head(&mut self) -> (u16, Vec<(String, String)>) {

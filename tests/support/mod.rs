@@ -11,6 +11,7 @@ pub(crate) mod pages;
 pub(crate) mod second;
 pub(crate) mod server;
 pub(crate) mod sign;
+pub(crate) mod strace;
 pub(crate) mod tree;
 pub(crate) mod xml;
 

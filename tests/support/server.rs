@@ -17,6 +17,9 @@ use super::http::{Connection, Request, Response};
 /// How long a start, an answer or an end may take, on a machine that has other things to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Limits of a user namespace.
+const LIMITS: &str = "/proc/sys/user/";
+
 /// The value of `--runtime`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runtime(pub(crate) &'static str);
@@ -26,7 +29,7 @@ pub(crate) struct Setup {
     runtime: Runtime,
     home: TempDir,
     args: Vec<OsString>,
-    limit: Option<(&'static str, u32)>,
+    mount: String,
 }
 
 impl Setup {
@@ -38,7 +41,7 @@ impl Setup {
     /// The bucket `bench` in a fresh folder of `parent`, which tells the file system.
     pub(crate) fn within(runtime: Runtime, parent: &Path) -> Self {
         let home = tempfile::tempdir_in(parent).unwrap();
-        let mut setup = Self { runtime, home, args: Vec::new(), limit: None };
+        let mut setup = Self::in_home(runtime, home);
         fs::create_dir(setup.home.path().join("bench")).unwrap();
         let dir = setup.home.path().join("bench");
         setup.args.extend(["--dir".into(), dir.into()]);
@@ -56,7 +59,18 @@ impl Setup {
 
     /// No bucket at all: the test gives its own `--dir`.
     pub(crate) fn bare(runtime: Runtime) -> Self {
-        Self { runtime, home: tempfile::tempdir().unwrap(), args: Vec::new(), limit: None }
+        Self::in_home(runtime, tempfile::tempdir().unwrap())
+    }
+
+    fn in_home(runtime: Runtime, home: TempDir) -> Self {
+        Self { runtime, home, args: Vec::new(), mount: String::new() }
+    }
+
+    /// A line of sh that mounts something for the server, in the folder that holds all others. Who
+    /// looks at it goes by [`Server::seen`].
+    pub(crate) fn mount(mut self, line: &str) -> Self {
+        self.mount = line.to_owned();
+        self
     }
 
     /// One more argument.
@@ -76,18 +90,26 @@ impl Setup {
         self
     }
 
-    /// A limit of the kernel for it, by its name in /proc/sys/user.
-    pub(crate) fn limit(mut self, limit: (&'static str, u32)) -> Self {
-        self.limit = Some(limit);
+    /// A limit of the kernel for it, by its name in /proc/sys/user, and no mount.
+    pub(crate) fn limit(mut self, (name, value): (&str, u32)) -> Self {
+        self.mount = format!("echo {value} > {LIMITS}{name}");
         self
     }
 
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
-        let mut command = contained(self.home.path(), self.limit);
-        command.args(["--port", "0", "--runtime", self.runtime.0]);
-        command.env("LOBOS_THREADS", "2").args(&self.args);
-        if self.runtime.0 == "tokio" {
+        let Self { runtime, home, args, mount } = self;
+        let mut server = Self::launch(runtime, home.path(), args, mount);
+        server.home = Some(home);
+        server
+    }
+
+    fn launch(runtime: Runtime, home: &Path, args: Vec<OsString>, mount: String) -> Server {
+        let mut command = contained(home, mount.contains(LIMITS));
+        command.env("LOBOS_TEST_MOUNT", &mount);
+        command.args(["--port", "0", "--runtime", runtime.0]);
+        command.env("LOBOS_THREADS", "2").args(&args);
+        if runtime.0 == "tokio" {
             // Nobody may notice whether there is an index: every test meets one on one runtime.
             command.env("LOBOS_ENABLE_LOBOS_INDEX", "1");
         }
@@ -118,8 +140,7 @@ impl Setup {
                 break url.parse().unwrap();
             }
         };
-        let Self { runtime, home, args, limit: _ } = self;
-        Server { child, home: Some(home), address, said, log: Some(log), runtime, args }
+        Server { child, home: None, address, said, log: Some(log), runtime, args, mount }
     }
 }
 
@@ -142,22 +163,20 @@ for outside in "$home/.." / /tmp /var/tmp /dev/shm /home /run; do
         exit 1
     fi
 done
-if [ -n "$LIMIT" ]; then
-    echo "${LIMIT#* }" > "/proc/sys/user/${LIMIT% *}"
-fi
 cd "$home"
+eval "$LOBOS_TEST_MOUNT"
+unset LOBOS_TEST_MOUNT
 exec "$@"
 "#;
 
 /// The command in a mount namespace of its own, and with a limit in a user namespace too.
-fn contained(home: &Path, limit: Option<(&str, u32)>) -> Command {
+fn contained(home: &Path, limited: bool) -> Command {
     let mut command = Command::new("/usr/bin/unshare");
-    if limit.is_some() || !rustix::process::geteuid().is_root() {
+    if limited || !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "/bin/sh", "-c", CONTAIN, "sh"]).arg(home);
     command.arg(env!("CARGO_BIN_EXE_lobos")).env_clear().stdin(Stdio::null());
-    command.envs(limit.map(|(name, value)| ("LIMIT", format!("{name} {value}"))));
     command
 }
 
@@ -192,13 +211,14 @@ fn wait(child: &mut Child) -> ExitStatus {
 /// A running server.
 pub(crate) struct Server {
     child: Child,
-    /// Absent only when it goes on to another server.
+    /// Absent when it goes on to another server, and of the second one on a folder.
     home: Option<TempDir>,
     address: SocketAddr,
     said: Vec<String>,
     log: Option<JoinHandle<String>>,
     runtime: Runtime,
     args: Vec<OsString>,
+    mount: String,
 }
 
 impl Server {
@@ -210,10 +230,21 @@ impl Server {
     /// Kills it and starts another on the same folder with the same arguments.
     pub(crate) fn restarted(mut self) -> Self {
         let home = self.home.take().unwrap();
-        let args = std::mem::take(&mut self.args);
-        let setup = Setup { runtime: self.runtime, home, args, limit: None };
+        let (args, mount) = (std::mem::take(&mut self.args), std::mem::take(&mut self.mount));
+        let setup = Setup { runtime: self.runtime, home, args, mount };
         drop(self);
         setup.start()
+    }
+
+    /// Another server with the same arguments, and so on the same folder, which is this one's.
+    pub(crate) fn second(&self) -> Self {
+        Setup::launch(self.runtime, self.home(), self.args.clone(), self.mount.clone())
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        // Whatever contains it has become it.
+        self.child.id()
     }
 
     /// Where it listens.
@@ -229,6 +260,24 @@ impl Server {
     /// The folder that holds all folders of this test.
     pub(crate) fn home(&self) -> &Path {
         self.home.as_ref().unwrap().path()
+    }
+
+    /// The same folder with what is mounted in it for the server only.
+    pub(crate) fn seen(&self) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
+        root.join(self.home().strip_prefix("/").unwrap())
+    }
+
+    /// Runs a line of sh where the server is: with its mounts, in the folder of [`Server::seen`].
+    pub(crate) fn inside(&self, line: &str) {
+        let mut command = Command::new("/usr/bin/nsenter");
+        command.args(["--target", &self.pid().to_string(), "--mount"]);
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        let line = format!("cd '{}' && {line}", self.home().display());
+        let done = command.args(["/bin/sh", "-c", &line]).output().unwrap();
+        assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
     /// A path in the bucket `bench`.
@@ -297,6 +346,11 @@ impl Server {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for the end of the process.
     pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
         let status = wait(&mut self.child);
@@ -307,11 +361,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let ended = self.child.try_wait().ok().flatten();
         self.child.kill().ok();
         self.child.wait().ok();
         if std::thread::panicking() {
             let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
-            let log = format!("log of the server: {log}\n");
+            let ended = ended.map_or_else(|| "it runs".to_owned(), |status| status.to_string());
+            let log = format!("log of the server ({ended}): {log}\n");
             std::io::Write::write_all(&mut std::io::stderr(), log.as_bytes()).ok();
         }
     }

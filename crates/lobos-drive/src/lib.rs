@@ -2,6 +2,7 @@
 
 mod bell;
 mod buffer;
+mod busy;
 mod clock;
 mod cold;
 mod job;

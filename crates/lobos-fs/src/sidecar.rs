@@ -6,6 +6,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use lobos_proto::Error;
 use rustix::fs::{
@@ -17,6 +18,7 @@ use crate::bucket::Bucket;
 use crate::error;
 use crate::key;
 use crate::meta::{Meta, XATTR};
+use crate::scratch::Scratch;
 
 /// The folder of all that is beside.
 pub(crate) const FOLDER: &str = ".lobos/meta";
@@ -38,27 +40,41 @@ pub(crate) struct Owner<'o> {
     pub(crate) name: &'o str,
 }
 
-/// The object was replaced or removed since it was opened, and its metadata with it.
+/// Why there is no metadata to be had.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) enum Unread {
+    /// The object was replaced or removed since it was opened, and its metadata with it.
+    Gone,
+    /// There may be some: who goes on without would lose it.
+    Failed(Errno),
+}
 
 /// Reads the metadata of an open file or folder; `None` if there is none that makes sense.
 pub(crate) fn read(
     bucket: &Bucket,
     fd: BorrowedFd<'_>,
     owner: Owner<'_>,
-) -> Result<Option<Meta>, Gone> {
+) -> Result<Option<Meta>, Unread> {
     match settle(bucket, owner, attribute(bucket, |buf| fgetxattr(fd, XATTR, buf))) {
-        Err(NotBeside) if fstat(fd).is_ok_and(|stat| stat.st_nlink == 0) => Err(Gone),
-        found => Ok(found.unwrap_or_default()),
+        Ok(Err(NotBeside)) => match fstat(fd) {
+            Ok(stat) if stat.st_nlink == 0 => Err(Unread::Gone),
+            Ok(_) => Ok(None),
+            Err(e) => Err(Unread::Failed(e)),
+        },
+        Ok(Ok(meta)) => Ok(meta),
+        Err(e) => Err(Unread::Failed(e)),
     }
 }
 
 /// Reads the metadata of what `path` names, through a link if it is one: so was the stamp that it
 /// is held against.
-pub(crate) fn read_by_path(bucket: &Bucket, path: &[u8], owner: Owner<'_>) -> Option<Meta> {
+pub(crate) fn read_by_path(
+    bucket: &Bucket,
+    path: &[u8],
+    owner: Owner<'_>,
+) -> Result<Option<Meta>, Errno> {
     let attribute = attribute(bucket, |buf| getxattr(path, XATTR, buf));
-    settle(bucket, owner, attribute).unwrap_or_default()
+    Ok(settle(bucket, owner, attribute)?.unwrap_or_default())
 }
 
 /// Keeps `meta` with an open file or folder in the place of what was kept: who reads meanwhile
@@ -149,7 +165,7 @@ impl Moved {
     /// that instant the object is served with what its name and its bytes tell.
     pub(crate) fn begin(bucket: &Bucket, owner: Owner<'_>, key: &str) -> Result<Self, Errno> {
         let new = Owner { name: key::split(key).1, ..owner };
-        let Some(meta) = read_beside(bucket, owner) else { return Ok(Self(None)) };
+        let Some(meta) = read_beside(bucket, owner)? else { return Ok(Self(None)) };
         let meta = Meta { key: Some(key.into()), ..meta };
         if new.name != owner.name {
             keep_beside(bucket, new, &meta)?;
@@ -211,36 +227,46 @@ fn settle(
     bucket: &Bucket,
     owner: Owner<'_>,
     attribute: Result<Option<Meta>, Errno>,
-) -> Result<Option<Meta>, NotBeside> {
+) -> Result<Result<Option<Meta>, NotBeside>, Errno> {
     match attribute {
         Ok(Some(meta)) if meta.elsewhere => {}
-        Ok(meta) => return Ok(meta),
+        Ok(meta) => return Ok(Ok(meta)),
         Err(Errno::OPNOTSUPP) => {}
-        // ENODATA, and whatever else keeps us from it: the bytes are served all the same.
-        Err(_) => return Ok(None),
+        // There is none, it is not for us, or the file system does not know what that is: the
+        // bytes are served all the same.
+        Err(Errno::NODATA | Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::INVAL) => {
+            return Ok(Ok(None));
+        }
+        Err(e) if error::is_missing(e) => return Ok(Ok(None)),
+        Err(e) => return Err(e),
     }
-    read_beside(bucket, owner).map(Some).ok_or(NotBeside)
+    Ok(read_beside(bucket, owner)?.map(Some).ok_or(NotBeside))
 }
 
 fn file_name(owner: Owner<'_>) -> String {
     format!("{:x}-{:016x}", owner.inode, key::hash(owner.name.as_bytes()))
 }
 
-fn read_beside(bucket: &Bucket, owner: Owner<'_>) -> Option<Meta> {
+/// `None` if nothing is there that makes sense.
+fn read_beside(bucket: &Bucket, owner: Owner<'_>) -> Result<Option<Meta>, Errno> {
     let path = format!("{FOLDER}/{}", file_name(owner));
-    let fd = bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
-    let size = usize::try_from(fstat(&fd).ok()?.st_size).ok()?;
+    let fd = match bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
+        Ok(fd) => fd,
+        Err(e) if error::is_missing(e) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let size = usize::try_from(fstat(&fd)?.st_size).unwrap_or(0);
     let mut bytes = vec![0; size.min(LARGEST_BESIDE)];
     let mut filled = 0;
-    while filled < bytes.len() {
-        match rustix::io::read(&fd, bytes.get_mut(filled..)?) {
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::read(&fd, rest) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(Errno::INTR) => {}
-            Err(_) => return None,
+            Err(e) => return Err(e),
         }
     }
-    Meta::unpack(bytes.get(..filled)?)
+    Ok(bytes.get(..filled).and_then(Meta::unpack))
 }
 
 fn write_beside(bucket: &Bucket, owner: Owner<'_>, bytes: &[u8]) -> Result<(), Errno> {
@@ -248,17 +274,34 @@ fn write_beside(bucket: &Bucket, owner: Owner<'_>, bytes: &[u8]) -> Result<(), E
         return Err(Errno::TOOBIG);
     }
     let folder = bucket.make_ours(FOLDER)?;
-    let name = file_name(owner);
-    let unfinished = format!("t{name}-{}", bucket.shared().scratches.unique());
-    let path = format!("{FOLDER}/{unfinished}");
-    let file = bucket.open_ours(&path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+    let (file, scratch, unfinished) = unfinished(bucket)?;
     let whole = error::write_all(file.as_fd(), bytes)
         .and_then(|()| if bucket.is_durable() { error::sync(file.as_fd()) } else { Ok(()) })
-        .and_then(|()| rustix::fs::renameat(&folder, &unfinished, &folder, &name));
+        .and_then(|()| rustix::fs::renameat(&scratch, &unfinished, &folder, file_name(owner)));
     if whole.is_err() {
-        let _ = rustix::fs::unlinkat(&folder, &unfinished, AtFlags::empty());
+        let _ = rustix::fs::unlinkat(&scratch, &unfinished, AtFlags::empty());
     } else if bucket.is_durable() {
         error::sync(folder.as_fd())?;
     }
     whole
+}
+
+/// A new file where the next process removes it if this one dies, the folder that it is in, and its
+/// name there.
+fn unfinished(bucket: &Bucket) -> Result<(OwnedFd, Arc<Scratch>, String), Errno> {
+    let name = bucket.shared().scratches.unique();
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let make = || {
+        let scratch = bucket.scratch()?;
+        let file = openat(&scratch, &name, flags, Mode::from_raw_mode(0o666))?;
+        Ok((file, scratch, name.clone()))
+    };
+    match make() {
+        // Somebody has removed `.lobos`.
+        Err(Errno::NOENT) => {
+            bucket.shared().scratches.forget_dead();
+            make()
+        }
+        made => made,
+    }
 }

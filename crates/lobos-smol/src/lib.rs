@@ -107,8 +107,9 @@ async fn accept(acceptor: Async<Acceptor>, service: Arc<Service>, outboxes: Vec<
                 let _ = outboxes[load.thread()].try_send((socket, load));
             }
             Accepted::WouldBlock => {
+                // The reactor finds no memory for it, say: this must not end the service.
                 if acceptor.readable().await.is_err() {
-                    return;
+                    Timer::after(PAUSE).await;
                 }
             }
             Accepted::Again => {}
