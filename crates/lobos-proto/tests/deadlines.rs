@@ -26,6 +26,7 @@ fn patient(change: impl FnOnce(&mut Config)) -> Driver {
         config.patience.head = Duration::from_secs(HEAD);
         config.patience.stall = Duration::from_secs(STALL);
         config.patience.linger = Duration::from_secs(LINGER);
+        config.patience.rate = 0;
         change(config);
     });
     Driver::new(&config, &Memory::sample())
