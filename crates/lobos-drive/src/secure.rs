@@ -136,7 +136,7 @@ fn send_piece(
 /// if the socket has no room for that.
 pub(crate) fn close(socket: BorrowedFd<'_>, session: &mut Session, records: &mut Records) {
     let Some(mut tls) = session.take_tls() else { return };
-    let whole = !session.is_aborted() && !tls.is_handshaking() && tls.unsent().is_empty();
+    let whole = session.is_whole() && !tls.is_handshaking() && tls.unsent().is_empty();
     let sealed = records.sealed();
     if whole && tls.close(sealed).is_ok() {
         let _ = plain(socket, sealed.bytes(), false);

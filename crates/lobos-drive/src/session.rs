@@ -109,7 +109,9 @@ impl Session {
 
     /// Whether TLS has something to send before anything else.
     pub(crate) fn must_flush(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| !tls.unsent().is_empty())
+        let unsent = self.tls.as_ref().is_some_and(|tls| !tls.unsent().is_empty());
+        // Who did not take it in time does not get it any more.
+        unsent && !self.aborted && !self.connection.is_closed()
     }
 
     fn is_handshaking(&self) -> bool {
@@ -127,9 +129,10 @@ impl Session {
         self.connection.hang_up();
     }
 
-    /// Whether the socket or the source has failed.
-    pub(crate) fn is_aborted(&self) -> bool {
-        self.aborted
+    /// Whether nothing is missing of what was to be sent.
+    pub(crate) fn is_whole(&self) -> bool {
+        let output = self.transmit();
+        !self.aborted && output.head.is_empty() && output.body.is_empty()
     }
 
     /// Takes over an empty buffer to read into, larger than `Config::limits.head`. What was kept

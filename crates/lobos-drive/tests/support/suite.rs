@@ -472,11 +472,39 @@ pub(crate) fn slow_clients(serve: Serve) {
         let said = String::from_utf8(client.rest()).unwrap();
         assert!(said.contains("<Code>RequestTimeout</Code>"), "{said}");
     }
+    // What they did not take has stood still for long enough, however slow the machine is.
+    thread::sleep(3 * stall);
     for client in &mut readers {
         assert!(client.rest().len() < 24 << 20, "all of it");
     }
     settle(|| server.store.open_uploads() == 0);
     assert_eq!(server.store.get("b/k"), None);
+    server.stop();
+}
+
+/// A client that does not read its answer loses its place to others, and what it reads in the end
+/// does not look whole.
+pub(crate) fn stalled_reader(serve: Serve) {
+    let patience = Patience { stall: Duration::from_millis(400), ..Patience::default() };
+    let config = Config { patience, ..Config::default() };
+    let server = Running::start_with(serve, Memory::default(), config, |server| {
+        server.max_connections = 1;
+    });
+    server.store.put("b/large", vec![7; 24 << 20]);
+    let mut reader = server.client();
+    reader.send(request("GET", "/b/large", "").as_bytes());
+    let mut answers = Vec::new();
+    let start = Instant::now();
+    while answers.last() != Some(&404) {
+        assert!(start.elapsed() < Duration::from_secs(15), "{answers:?}");
+        thread::sleep(Duration::from_millis(50));
+        let mut other = server.client();
+        let _ = other.try_send(request("GET", "/b/none", "").as_bytes());
+        answers.push(other.answer(false).status);
+    }
+    assert_eq!(answers[0], 503, "one at a time");
+    assert!(!serve.tls || !reader.has_goodbye());
+    assert!(reader.rest().len() < 24 << 20);
     server.stop();
 }
 

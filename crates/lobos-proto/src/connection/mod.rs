@@ -206,6 +206,11 @@ impl Connection {
         (self.written, self.body) = (0, 0..0);
     }
 
+    /// Whether nothing follows but [`Step::Close`].
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
     /// Whether the client began with TLS, which is not spoken here; it was answered in plain HTTP.
     pub fn met_tls(&self) -> bool {
         self.met_tls
