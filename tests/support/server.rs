@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::certificate;
 use super::http::{Connection, Request, Response};
 
 /// How long a start, an answer or an end may take, on a machine that has other things to do.
@@ -26,6 +27,7 @@ pub(crate) struct Setup {
     runtime: Runtime,
     home: TempDir,
     args: Vec<OsString>,
+    secure: bool,
 }
 
 impl Setup {
@@ -37,7 +39,7 @@ impl Setup {
     /// The bucket `bench` in a fresh folder of `parent`, which tells the file system.
     pub(crate) fn within(runtime: Runtime, parent: &Path) -> Self {
         let home = tempfile::tempdir_in(parent).unwrap();
-        let mut setup = Self { runtime, home, args: Vec::new() };
+        let mut setup = Self { runtime, home, args: Vec::new(), secure: false };
         fs::create_dir(setup.home.path().join("bench")).unwrap();
         let dir = setup.home.path().join("bench");
         setup.args.extend(["--dir".into(), dir.into()]);
@@ -55,7 +57,17 @@ impl Setup {
 
     /// No bucket at all: the test gives its own `--dir`.
     pub(crate) fn bare(runtime: Runtime) -> Self {
-        Self { runtime, home: tempfile::tempdir().unwrap(), args: Vec::new() }
+        Self { runtime, home: tempfile::tempdir().unwrap(), args: Vec::new(), secure: false }
+    }
+
+    /// The same with TLS, by the certificate of all tests.
+    pub(crate) fn secure(mut self) -> Self {
+        certificate::copy_to(self.home.path());
+        for (flag, name) in [("--tls-cert", "server.pem"), ("--tls-key", "server.key")] {
+            self.args.extend([flag.into(), self.home.path().join(name).into()]);
+        }
+        self.secure = true;
+        self
     }
 
     /// One more argument.
@@ -77,6 +89,12 @@ impl Setup {
 
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
+        let scheme = if self.secure { "https" } else { "http" };
+        self.start_by(scheme)
+    }
+
+    /// [`Setup::start`] with arguments that make its URL begin with this.
+    pub(crate) fn start_by(self, scheme: &str) -> Server {
         let mut command = contained(self.home.path());
         command.args(["--port", "0", "--runtime", self.runtime.0]);
         command.env("LOBOS_THREADS", "2").args(&self.args);
@@ -105,14 +123,16 @@ impl Setup {
                 child.kill().ok();
                 panic!("not listening; stdout {said:?}, stderr {:?}", log.join());
             };
-            let url = line.strip_prefix("listening on http://").map(str::to_owned);
+            let start = format!("listening on {scheme}://");
+            let url = line.strip_prefix(&start).map(str::to_owned);
             said.push(line);
             if let Some(url) = url {
                 break url.parse().unwrap();
             }
         };
-        let Self { runtime, home, args } = self;
-        Server { child, home: Some(home), address, said, log: Some(log), runtime, args }
+        let Self { runtime, home, args, secure } = self;
+        let (home, log) = (Some(home), Some(log));
+        Server { child, home, address, said, log, runtime, args, secure }
     }
 }
 
@@ -188,6 +208,7 @@ pub(crate) struct Server {
     log: Option<JoinHandle<String>>,
     runtime: Runtime,
     args: Vec<OsString>,
+    secure: bool,
 }
 
 impl Server {
@@ -199,7 +220,8 @@ impl Server {
     /// Kills it and starts another on the same folder with the same arguments.
     pub(crate) fn restarted(mut self) -> Self {
         let home = self.home.take().unwrap();
-        let setup = Setup { runtime: self.runtime, home, args: std::mem::take(&mut self.args) };
+        let (args, secure) = (std::mem::take(&mut self.args), self.secure);
+        let setup = Setup { runtime: self.runtime, home, args, secure };
         drop(self);
         setup.start()
     }
@@ -233,12 +255,12 @@ impl Server {
 
     /// A fresh connection.
     pub(crate) fn connect(&self) -> Connection {
-        Connection::new(self.address)
+        Connection::open(self.address, self.secure)
     }
 
     /// A request to be completed and sent.
     pub(crate) fn request(&self, method: &str, target: &str) -> Request {
-        Request::new(self.address, method, target)
+        Request::new(self.address, method, target).secure(self.secure)
     }
 
     /// GET.

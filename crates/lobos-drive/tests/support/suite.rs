@@ -340,15 +340,24 @@ pub(crate) fn refused_uploads(serve: Serve) {
     }
 }
 
-/// A store that panics costs one request an InternalError, and the thread lives on.
+/// A store that panics costs one request an InternalError, or its connection if the answer has
+/// begun; the thread and the other connections live on.
 pub(crate) fn panics(serve: Serve) {
     for store in stores() {
-        let server = Running::start(serve, store);
+        let server = Running::start_with(serve, store, Config::default(), |s| s.threads = 1);
+        server.store.put("b/panic-read", pattern(300_000));
+        let mut other = server.client();
         for _ in 0..5 {
             let mut client = server.client();
             assert_eq!(client.get("/b/panic").status, 500);
+            assert_eq!(client.put("/b/panic-commit", b"x").status, 500);
             assert_eq!(client.get("/b/none").status, 404);
+            client.send(request("GET", "/b/panic-read", "").as_bytes());
+            assert!(client.rest().len() < 300_000);
+            assert_eq!(server.client().put("/b/panic-append", b"x").status, 500);
+            assert_eq!(other.get("/b/none").status, 404);
         }
+        settle(|| server.store.open_uploads() == 0);
         server.stop();
     }
 }
