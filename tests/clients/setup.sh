@@ -14,7 +14,7 @@ flock 9 # test processes may start together
 unset PYTHONHOME PYTHONPATH
 packages=()
 [ -x /usr/bin/aws ] || packages+=(awscli)
-for name in curl rclone s3cmd s3fs valgrind; do
+for name in curl openssl rclone s3cmd s3fs valgrind; do
     [ -x "/usr/bin/$name" ] || packages+=("$name")
 done
 [ -x /usr/bin/fusermount ] || packages+=(fuse3)
