@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
+pub(crate) mod certificate;
 pub(crate) mod chunked;
 #[path = "../../crates/lobos-proto/tests/support/dice.rs"]
 pub(crate) mod dice;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::certificate;
 use super::http::{Connection, Request, Response};
 
 /// How long a start, an answer or an end may take, on a machine that has other things to do.
@@ -30,6 +31,7 @@ pub(crate) struct Setup {
     home: TempDir,
     args: Vec<OsString>,
     mount: String,
+    secure: bool,
 }
 
 impl Setup {
@@ -63,13 +65,23 @@ impl Setup {
     }
 
     fn in_home(runtime: Runtime, home: TempDir) -> Self {
-        Self { runtime, home, args: Vec::new(), mount: String::new() }
+        Self { runtime, home, args: Vec::new(), mount: String::new(), secure: false }
     }
 
     /// A line of sh that mounts something for the server, in the folder that holds all others. Who
     /// looks at it goes by [`Server::seen`].
     pub(crate) fn mount(mut self, line: &str) -> Self {
         self.mount = line.to_owned();
+        self
+    }
+
+    /// The same with TLS, by the certificate of all tests.
+    pub(crate) fn secure(mut self) -> Self {
+        certificate::copy_to(self.home.path());
+        for (flag, name) in [("--tls-cert", "server.pem"), ("--tls-key", "server.key")] {
+            self.args.extend([flag.into(), self.home.path().join(name).into()]);
+        }
+        self.secure = true;
         self
     }
 
@@ -98,13 +110,24 @@ impl Setup {
 
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
-        let Self { runtime, home, args, mount } = self;
-        let mut server = Self::launch(runtime, home.path(), args, mount);
-        server.home = Some(home);
+        let scheme = if self.secure { "https" } else { "http" };
+        self.start_by(scheme)
+    }
+
+    /// [`Setup::start`] with arguments that make its URL begin with this.
+    pub(crate) fn start_by(self, scheme: &str) -> Server {
+        let Self { runtime, home, args, mount, secure } = self;
+        let mut server = Self::launch(runtime, home.path(), (args, mount), scheme);
+        (server.home, server.secure) = (Some(home), secure);
         server
     }
 
-    fn launch(runtime: Runtime, home: &Path, args: Vec<OsString>, mount: String) -> Server {
+    fn launch(
+        runtime: Runtime,
+        home: &Path,
+        (args, mount): (Vec<OsString>, String),
+        scheme: &str,
+    ) -> Server {
         let mut command = contained(home, mount.contains(LIMITS));
         command.env("LOBOS_TEST_MOUNT", &mount);
         command.args(["--port", "0", "--runtime", runtime.0]);
@@ -134,13 +157,15 @@ impl Setup {
                 child.kill().ok();
                 panic!("not listening; stdout {said:?}, stderr {:?}", log.join());
             };
-            let url = line.strip_prefix("listening on http://").map(str::to_owned);
+            let start = format!("listening on {scheme}://");
+            let url = line.strip_prefix(&start).map(str::to_owned);
             said.push(line);
             if let Some(url) = url {
                 break url.parse().unwrap();
             }
         };
-        Server { child, home: None, address, said, log: Some(log), runtime, args, mount }
+        let (home, log, secure) = (None, Some(log), false);
+        Server { child, home, address, said, log, runtime, args, mount, secure }
     }
 }
 
@@ -219,6 +244,7 @@ pub(crate) struct Server {
     runtime: Runtime,
     args: Vec<OsString>,
     mount: String,
+    secure: bool,
 }
 
 impl Server {
@@ -231,14 +257,15 @@ impl Server {
     pub(crate) fn restarted(mut self) -> Self {
         let home = self.home.take().unwrap();
         let (args, mount) = (std::mem::take(&mut self.args), std::mem::take(&mut self.mount));
-        let setup = Setup { runtime: self.runtime, home, args, mount };
+        let setup = Setup { runtime: self.runtime, home, args, mount, secure: self.secure };
         drop(self);
         setup.start()
     }
 
     /// Another server with the same arguments, and so on the same folder, which is this one's.
     pub(crate) fn second(&self) -> Self {
-        Setup::launch(self.runtime, self.home(), self.args.clone(), self.mount.clone())
+        let how = (self.args.clone(), self.mount.clone());
+        Setup::launch(self.runtime, self.home(), how, "http")
     }
 
     /// Its process.
@@ -294,12 +321,12 @@ impl Server {
 
     /// A fresh connection.
     pub(crate) fn connect(&self) -> Connection {
-        Connection::new(self.address)
+        Connection::open(self.address, self.secure)
     }
 
     /// A request to be completed and sent.
     pub(crate) fn request(&self, method: &str, target: &str) -> Request {
-        Request::new(self.address, method, target)
+        Request::new(self.address, method, target).secure(self.secure)
     }
 
     /// GET.

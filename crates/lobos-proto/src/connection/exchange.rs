@@ -128,6 +128,7 @@ impl Exchange {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
             host: &self.host,
+            scheme: config.scheme(),
             head: self.head,
             old: self.old,
             keep: self.keep,

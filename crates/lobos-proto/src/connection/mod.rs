@@ -27,6 +27,9 @@ use form::Posting;
 use gate::Gate;
 pub use step::{Step, Transmit};
 
+/// For whoever speaks TLS to a port without a certificate, if it reads that.
+const NO_HTTPS: &str = "This port speaks plain HTTP: the URL has to begin with http://";
+
 /// The state of one connection.
 pub struct Connection {
     config: Arc<Config>,
@@ -45,8 +48,11 @@ pub struct Connection {
     body: Range<u64>,
     finishing: bool,
     peer_closed: bool,
-    /// A slice of the body went to the sink, which may have taken its time.
-    appended: bool,
+    /// Bytes of a body since then.
+    moved: u64,
+    /// When a slice of the body went to the sink, which may take its time.
+    appended: Option<std::time::Instant>,
+    met_tls: bool,
 }
 
 #[derive(Debug)]
@@ -101,8 +107,18 @@ impl Connection {
             body: 0..0,
             finishing: false,
             peer_closed: false,
-            appended: false,
+            moved: 0,
+            appended: None,
+            met_tls: false,
         }
+    }
+
+    /// Answers with this error although nothing was asked, and closes. Not to be called while a
+    /// request is answered.
+    pub fn refuse(&mut self, error: Error, now: Now) {
+        self.exchange.begin();
+        self.exchange.broken = true;
+        self.respond(Err(error), now);
     }
 
     /// Looks at the buffered bytes and says what comes next; the number is how many bytes the
@@ -154,9 +170,7 @@ impl Connection {
         self.written += head;
         self.body.start += count - head as u64;
         assert!(self.body.start <= self.body.end, "more was sent than there is");
-        if count > 0 {
-            self.since = now.instant;
-        }
+        self.advanced(count, now);
         if self.written == self.out.len() {
             self.written = 0;
             self.out.clear();
@@ -191,6 +205,24 @@ impl Connection {
             State::Drain => self.state = State::HalfClose,
             _ => {}
         }
+    }
+
+    /// Nothing more is said, and what still comes is dropped until the peer has closed.
+    pub fn hang_up(&mut self) {
+        self.state = State::HalfClose;
+        (self.incoming, self.form) = (None, None);
+        self.out.clear();
+        (self.written, self.body) = (0, 0..0);
+    }
+
+    /// Whether nothing follows but [`Step::Close`].
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether the client began with TLS, which is not spoken here; it was answered in plain HTTP.
+    pub fn met_tls(&self) -> bool {
+        self.met_tls
     }
 
     /// Whether bytes of a body may still go to the sink: once not, an uncommitted sink must be
@@ -265,6 +297,12 @@ impl Connection {
             false => {
                 if *scanned == 0 && !input.is_empty() {
                     self.since = now.instant;
+                    // A TLS record, and no character that a request can begin with.
+                    if input[0] == 0x16 {
+                        self.met_tls = true;
+                        self.refuse(Error::new(Code::InvalidRequest).message(NO_HTTPS), now);
+                        return (0, None);
+                    }
                 }
                 head::end(input, scanned, self.peer_closed, limits)
             }
@@ -280,9 +318,7 @@ impl Connection {
             }
             Ok(None) => (0, Some(Step::Read { expect: 0 })),
             Err(error) => {
-                self.exchange.begin();
-                self.exchange.broken = true;
-                self.respond(Err(error), now);
+                self.refuse(error, now);
                 (0, None)
             }
         }
@@ -362,12 +398,13 @@ impl Connection {
         input: &'i [u8],
         now: Now,
     ) -> (usize, Result<Piece<'i>, Option<Step<'i>>>) {
-        // The time that the sink took is not the client's.
-        if std::mem::take(&mut self.appended) || !input.is_empty() {
-            self.since = now.instant;
-        }
+        self.sink_returned(now);
         let Some(body) = &mut self.incoming else { return (0, Ok(Piece::End)) };
-        let (used, error) = match body.next(input, &self.config.limits) {
+        let next = body.next(input, &self.config.limits);
+        if let Ok((used, _)) = next {
+            self.advanced(used as u64, now);
+        }
+        let (used, error) = match next {
             Ok((used, Piece::Need(_))) if self.peer_closed => {
                 (used, Error::new(Code::IncompleteBody))
             }
@@ -384,7 +421,7 @@ impl Connection {
         let (used, piece) = self.piece(input, now);
         match piece {
             Ok(Piece::Data(data)) => {
-                self.appended = true;
+                self.appended = Some(now.instant);
                 (used, Some(Step::Body(data)))
             }
             Ok(_) => match self.expected() {

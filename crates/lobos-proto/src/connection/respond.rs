@@ -89,15 +89,13 @@ impl Connection {
         input: &'i [u8],
         now: Now,
     ) -> (usize, Option<Step<'i>>) {
-        if !input.is_empty() {
-            self.since = now.instant;
-        }
         let Some(body) = &mut self.incoming else {
             self.state = State::START;
             return (0, None);
         };
         match body.discard(input, &self.config.limits) {
             Ok((used, over)) => {
+                self.advanced(used as u64, now);
                 self.exchange.drained += used as u64;
                 if self.exchange.drained > self.config.limits.drain {
                     self.state = State::HalfClose;

@@ -21,6 +21,23 @@ impl Connection {
         self.since.checked_add(limit)
     }
 
+    /// `count` bytes of a body have come or gone. When they are enough the client has its time
+    /// again: not for each byte, or one a second would keep a connection for ever.
+    pub(super) fn advanced(&mut self, count: u64, now: Now) {
+        self.moved += count;
+        if count > 0 && self.moved >= self.config.patience.quota() {
+            self.since = now.instant;
+            self.moved = 0;
+        }
+    }
+
+    /// The time that the sink took is not the client's.
+    pub(super) fn sink_returned(&mut self, now: Now) {
+        if let Some(began) = self.appended.take() {
+            self.since += now.instant.saturating_duration_since(began);
+        }
+    }
+
     /// [`Connection::deadline`] has passed. Does nothing if it has not.
     pub fn timed_out(&mut self, now: Now) {
         if self.deadline().is_none_or(|deadline| now.instant < deadline) {

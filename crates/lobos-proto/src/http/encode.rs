@@ -21,6 +21,8 @@ pub(crate) struct Context<'c> {
     pub(crate) resource: &'c str,
     /// The host that the request names, as it was sent; empty if there was none.
     pub(crate) host: &'c str,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
     /// HEAD: no body goes out.
     pub(crate) head: bool,
     /// HTTP/1.0.
@@ -121,7 +123,7 @@ impl<'a> Answer<'a> {
     pub(crate) fn location(&self) -> String {
         match (self.context.host, self.context.resource) {
             ("", path) => path.to_owned(),
-            (host, path) => format!("http://{host}{path}"),
+            (host, path) => format!("{}://{host}{path}", self.context.scheme),
         }
     }
 
@@ -311,6 +313,7 @@ mod tests {
             request_id: 1,
             resource: "/",
             host: "",
+            scheme: "http",
             head: false,
             old: false,
             keep: true,

@@ -199,7 +199,8 @@ impl<'h> Place<'h> {
         let head = &head.with(&hoisted, &mut headers);
         let (limits, region) = (&config.limits, config.region.as_deref());
         let host = (self.host, bucket.is_some());
-        let request = Incoming { head, framing, query: &query, limits, region, host };
+        let query = &query;
+        let request = Incoming { head, framing, query, config, limits, region, host };
         request.check_owner(config)?;
         request.check_copy_source()?;
         let mut route = match (self.bucket, self.key) {
@@ -268,6 +269,7 @@ struct Incoming<'r> {
     head: &'r Head<'r>,
     framing: Framing,
     query: &'r Query,
+    config: &'r Config,
     limits: &'r Limits,
     region: Option<&'r str>,
     /// As the client calls the server, and whether that names the bucket.
@@ -347,7 +349,8 @@ impl Incoming<'_> {
                 None => Err(wrong_method(self.head, name, false)),
             },
             ("POST", None) => {
-                let form = PostObject::parse(bucket, self.head, self.framing, self.host, limits)?;
+                let form =
+                    PostObject::parse(bucket, self.head, self.framing, self.host, self.config)?;
                 Ok(Route::Form(Box::new(form)))
             }
             _ => Err(not_allowed(self.head, BUCKET)),
