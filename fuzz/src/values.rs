@@ -1,5 +1,5 @@
-//! The small values of headers and documents: dates with the crate httpdate as an oracle, ranges and
-//! conditions with second readers, and what is written is read again as it was.
+//! The small values of headers and documents: dates with the crate httpdate as an oracle, ranges
+//! and conditions with second readers, and what is written is read again as it was.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};

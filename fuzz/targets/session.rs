@@ -1,7 +1,7 @@
-//! The sessions of lobos-drive in a world that the fuzzer decides: connections, clients, short reads
-//! and writes, errors of sinks and sources, closes, deadlines, helper threads and the end of the
-//! server. It is the simulation of lobos-drive (`tests/sim`), with all that it checks, and only its
-//! chance is another: see `src/tape.rs`.
+//! The sessions of lobos-drive in a world that the fuzzer decides: connections, clients, short
+//! reads and writes, errors of sinks and sources, closes, deadlines, helper threads and the end of
+//! the server. It is the simulation of lobos-drive (`tests/sim`), with all that it checks, and only
+//! its chance is another: see `src/tape.rs`. With LOBOS_TRACE set it tells what happened.
 #![no_main]
 
 #[path = "../../crates/lobos-drive/tests/sim/check.rs"]
