@@ -156,10 +156,12 @@ impl Posted {
     /// # Errors
     /// `EntityTooLarge`.
     pub(crate) fn check_growth(&self, size: u64) -> Result<(), Error> {
-        if size > *self.sizes.end() {
+        let most = *self.sizes.end();
+        if size > most {
+            // How large it is nobody knows yet, and how much has come is chance.
             return Err(Error::new(Code::EntityTooLarge)
-                .element("ProposedSize", size.to_string())
-                .element("MaxSizeAllowed", self.sizes.end().to_string()));
+                .element("ProposedSize", (most + 1).to_string())
+                .element("MaxSizeAllowed", most.to_string()));
         }
         Ok(())
     }
