@@ -23,6 +23,7 @@ mod list_objects;
 mod list_parts;
 mod methods;
 mod object_tagging;
+mod page;
 mod post_object;
 mod put_object;
 mod rename_object;

@@ -1,6 +1,7 @@
 //! From a request head to the operation that it asks for.
 
 use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
+use super::page::is_browser;
 use super::put_object::{plain_promise, promise};
 use super::supported::check_customer_key;
 use super::{
@@ -215,19 +216,6 @@ impl<'h> Place<'h> {
         }
         Ok(route)
     }
-}
-
-/// Whether a browser opens the address, for a person to look at. Java's own client asks for HTML
-/// first, too, and signs nothing unless it is told to.
-fn is_browser(head: &Head<'_>) -> bool {
-    let wants = |accept: &str| {
-        let first = accept.split([',', ';']).next().unwrap_or_default();
-        first.trim().eq_ignore_ascii_case("text/html")
-    };
-    matches!(head.method, "GET" | "HEAD")
-        && head.get("accept").is_some_and(wants)
-        && !head.has("authorization")
-        && !head.get("user-agent").is_some_and(|agent| agent.starts_with("Java/"))
 }
 
 /// Whether it is the Content-Type of a form with a file.
