@@ -92,6 +92,11 @@ pub(crate) struct Flags {
     #[arg(value_name = "ORIGIN", value_parser = origin, value_delimiter = ',')]
     pub(crate) cors_origin: Vec<String>,
 
+    /// Give browsers what other clients get, and not the page for people
+    #[arg(long, help_heading = "Network", env = "LOBOS_NO_PAGE", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) no_page: bool,
+
     /// Take only requests that are signed with this key and --secret-key
     #[arg(long, help_heading = "Access", env = "LOBOS_ACCESS_KEY", hide_env = true)]
     #[arg(value_name = "KEY")]

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use lobos_drive::{Listener, Server, raise_file_limit};
 use lobos_fs::{FsStore, Options};
-use lobos_proto::{Config, Hosts};
+use lobos_proto::{Config, Credentials, Hosts, Page};
 
 use cli::{Flags, Runtime};
 
@@ -77,15 +77,27 @@ fn options(flags: &Flags) -> Options {
 fn config(flags: &Flags) -> Result<Config, String> {
     // Only so that request ids of two runs differ.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let credentials = credentials::all(flags)?;
     Ok(Config {
         hosts: Hosts { names: flags.host.clone() },
         origins: flags.cors_origin.clone(),
-        credentials: credentials::all(flags)?,
         region: Some(flags.region.clone()).filter(|name| name != "any"),
         read_only: flags.read_only,
+        page: (!flags.no_page).then(|| page(flags, &credentials)),
+        credentials,
         connections: AtomicU64::new(since.as_secs() << 24 | u64::from(since.subsec_micros())),
         ..Config::default()
     })
+}
+
+fn page(flags: &Flags, credentials: &[Credentials]) -> Page {
+    let lobos_page::Page { document, policy } = lobos_page::page(&lobos_page::Setting {
+        read_only: flags.read_only,
+        keys: !credentials.is_empty(),
+        root: flags.root.is_some(),
+        region: if flags.region == "any" { "us-east-1".into() } else { flags.region.clone() },
+    });
+    Page { document, policy }
 }
 
 fn listen(flags: &Flags) -> Result<Listener, String> {

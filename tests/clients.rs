@@ -91,6 +91,7 @@ fn python(venv: &str, script: &str) -> Command {
         .arg(venv.join("bin/python"))
         .args(["-B", "-X", "utf8"])
         .arg(scripts().join(script));
+    command.env("LOBOS_BINARY", env!("CARGO_BIN_EXE_lobos"));
     for name in ["PYTHONHOME", "PYTHONPATH"] {
         command.env_remove(name);
     }
@@ -166,6 +167,12 @@ on_every_runtime! {
 
 // Each of their many commands takes the aws cli a second to start: a runtime each. boto3 does the
 // same on all three.
+
+#[test]
+fn page() {
+    // What a person does in a browser works, and leaves the right bytes.
+    check("mio", "venv", "with_page.py", &[]);
+}
 
 #[test]
 fn aws_cli_v1_parts() {

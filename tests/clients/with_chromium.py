@@ -1,22 +1,16 @@
 """Chromium against the server: what pages of strangers, of rebound names and of friends can do."""
 
-import contextlib
 import http.server
-import json
-import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 
+import browser
 import checks
 import folder
 
-DRIVER = "/usr/bin/chromedriver"
-BINARY = "/usr/bin/chromium"
 SECRET = "what no page of a stranger may read"
 RULES = (
     "<CORSConfiguration><CORSRule><AllowedOrigin>{}</AllowedOrigin>"
@@ -109,59 +103,6 @@ ATTACKS = {
 }
 
 
-class Browser:
-    """One chromium, driven by the WebDriver protocol."""
-
-    def __init__(self, home):
-        flags = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-        flags += ["--host-resolver-rules=MAP *.example 127.0.0.1", "--disable-background-networking"]
-        flags += [f"--user-data-dir={home}/profile"]
-        if os.geteuid() == 0:
-            flags.append("--no-sandbox")
-        options = {"binary": BINARY, "args": flags}
-        always = {"goog:chromeOptions": options, "timeouts": {"script": 20000, "pageLoad": 20000}}
-        env = {**checks.ENV, "HOME": home, "TMPDIR": home}
-        self.driver = subprocess.Popen(
-            [DRIVER, "--port=0"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for line in self.driver.stdout:
-            if "started successfully on port " in line:
-                port = int(line.rsplit(" ", 1)[1].strip().rstrip("."))
-                break
-        threading.Thread(target=self.driver.stdout.read, daemon=True).start()
-        self.base = f"http://127.0.0.1:{port}/session"
-        self.base += "/" + self.call("", {"capabilities": {"alwaysMatch": always}})["sessionId"]
-
-    def call(self, path, value=None, method="POST"):
-        data = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(self.base + path, data, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(error.read()[:1000].decode()) from None
-
-    def visit(self, url):
-        self.call("/url", {"url": url})
-
-    def text(self):
-        return self.run("return document.documentElement.textContent")
-
-    def run(self, body, *values):
-        """The value of an async function (url, key) with that body; None if it fails."""
-        script = f"""
-            const done = arguments[arguments.length - 1];
-            const [url, key] = arguments;
-            (async () => {{ {body} }})().then(done, () => done(null));"""
-        return self.call("/execute/async", {"script": script, "args": list(values)})
-
-    def close(self):
-        with contextlib.suppress(OSError):
-            self.call("", method="DELETE")
-        self.driver.terminate()
-        self.driver.wait(10)
-
-
 class Pages(http.server.BaseHTTPRequestHandler):
     """Empty pages, under any name, and one with a link to the object."""
 
@@ -189,10 +130,9 @@ def ask(url, method, data=None, headers=None):
 def begin():
     """The browser, the pages, and what there is to be read."""
     place = checks.place()
-    home = tempfile.mkdtemp(dir=place.local)
     pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
     threading.Thread(target=pages.serve_forever, daemon=True).start()
-    browser = Browser(home)
+    window = browser.Browser(place)
     for name, data, kind in [
         ("secret.txt", SECRET.encode(), "text/plain"),
         ("pixel.png", PNG, "image/png"),
@@ -207,7 +147,7 @@ def begin():
             b'{method:"PUT",body:"x"})</script></svg>'
         )
         ask(f"{place.url}/photos/{name}", "PUT", data, {"Content-Type": kind})
-    return place, browser, pages.server_address[1]
+    return place, window, pages.server_address[1]
 
 
 PLACE = BROWSER = PORT = None

@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     runtime: Runtime,
     home: TempDir,
     args: Vec<OsString>,
+    limit: Option<(&'static str, u32)>,
 }
 
 impl Setup {
@@ -37,7 +38,7 @@ impl Setup {
     /// The bucket `bench` in a fresh folder of `parent`, which tells the file system.
     pub(crate) fn within(runtime: Runtime, parent: &Path) -> Self {
         let home = tempfile::tempdir_in(parent).unwrap();
-        let mut setup = Self { runtime, home, args: Vec::new() };
+        let mut setup = Self { runtime, home, args: Vec::new(), limit: None };
         fs::create_dir(setup.home.path().join("bench")).unwrap();
         let dir = setup.home.path().join("bench");
         setup.args.extend(["--dir".into(), dir.into()]);
@@ -55,7 +56,7 @@ impl Setup {
 
     /// No bucket at all: the test gives its own `--dir`.
     pub(crate) fn bare(runtime: Runtime) -> Self {
-        Self { runtime, home: tempfile::tempdir().unwrap(), args: Vec::new() }
+        Self { runtime, home: tempfile::tempdir().unwrap(), args: Vec::new(), limit: None }
     }
 
     /// One more argument.
@@ -75,9 +76,15 @@ impl Setup {
         self
     }
 
+    /// A limit of the kernel for it, by its name in /proc/sys/user.
+    pub(crate) fn limit(mut self, limit: (&'static str, u32)) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
-        let mut command = contained(self.home.path());
+        let mut command = contained(self.home.path(), self.limit);
         command.args(["--port", "0", "--runtime", self.runtime.0]);
         command.env("LOBOS_THREADS", "2").args(&self.args);
         if self.runtime.0 == "tokio" {
@@ -111,7 +118,7 @@ impl Setup {
                 break url.parse().unwrap();
             }
         };
-        let Self { runtime, home, args } = self;
+        let Self { runtime, home, args, limit: _ } = self;
         Server { child, home: Some(home), address, said, log: Some(log), runtime, args }
     }
 }
@@ -135,18 +142,22 @@ for outside in "$home/.." / /tmp /var/tmp /dev/shm /home /run; do
         exit 1
     fi
 done
+if [ -n "$LIMIT" ]; then
+    echo "${LIMIT#* }" > "/proc/sys/user/${LIMIT% *}"
+fi
 cd "$home"
 exec "$@"
 "#;
 
-/// The command in a mount namespace of its own.
-fn contained(home: &Path) -> Command {
+/// The command in a mount namespace of its own, and with a limit in a user namespace too.
+fn contained(home: &Path, limit: Option<(&str, u32)>) -> Command {
     let mut command = Command::new("/usr/bin/unshare");
-    if !rustix::process::geteuid().is_root() {
+    if limit.is_some() || !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "/bin/sh", "-c", CONTAIN, "sh"]).arg(home);
     command.arg(env!("CARGO_BIN_EXE_lobos")).env_clear().stdin(Stdio::null());
+    command.envs(limit.map(|(name, value)| ("LIMIT", format!("{name} {value}"))));
     command
 }
 
@@ -199,7 +210,8 @@ impl Server {
     /// Kills it and starts another on the same folder with the same arguments.
     pub(crate) fn restarted(mut self) -> Self {
         let home = self.home.take().unwrap();
-        let setup = Setup { runtime: self.runtime, home, args: std::mem::take(&mut self.args) };
+        let args = std::mem::take(&mut self.args);
+        let setup = Setup { runtime: self.runtime, home, args, limit: None };
         drop(self);
         setup.start()
     }

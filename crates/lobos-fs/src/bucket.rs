@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use crate::error;
 use crate::locks::Locks;
 use crate::options::{Durability, EtagMode, Options, Quirks};
+use crate::ours::{Has, Ours};
 use crate::scratch::{Scratch, Scratches};
 use crate::seen::Seen;
 
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) quirks: Quirks,
     pub(crate) locks: Locks,
     pub(crate) seen: Seen,
+    pub(crate) ours: Ours,
     pub(crate) scratches: Scratches,
 }
 
@@ -123,6 +125,11 @@ impl Bucket {
     pub(crate) fn open_ours(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         debug_assert!(path.starts_with(OURS));
         open_with(self.dir(), path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+    }
+
+    /// What there is in `.lobos` now.
+    pub(crate) fn has(&self) -> Has {
+        self.shared.ours.of(self.dir())
     }
 
     /// Opens a folder in `.lobos` and makes it, with its parents, if need be.

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
+use crate::ours::Has;
 use crate::{aside, error, folder, locks, object, sidecar};
 
 /// Removes the object, if there is one and it is what the conditions say.
@@ -42,10 +43,13 @@ fn check(bucket: &Bucket, key: &Key, conditions: &DeleteConditions) -> Result<bo
 
 /// Removes the object, if there is one. The lock of the key is held.
 pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
+    let has = bucket.has();
     // First, so that it does not show where the file is gone.
-    aside::remove(bucket, key)?;
+    if has.aside {
+        aside::remove(bucket, key)?;
+    }
     match key::place(key) {
-        Place::File(path) => delete_file(bucket, path).map_err(|e| bucket.failed(e)),
+        Place::File(path) => delete_file(bucket, path, has).map_err(|e| bucket.failed(e)),
         Place::Folder(path) => {
             if let Some(folder) = folder::unmark(bucket, path)? {
                 folder::prune(bucket, folder, path);
@@ -57,7 +61,7 @@ pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
 }
 
 /// What is no object stays: folders, FIFOs, links that lead nowhere or out.
-fn delete_file(bucket: &Bucket, path: &str) -> Result<(), Errno> {
+fn delete_file(bucket: &Bucket, path: &str, has: Has) -> Result<(), Errno> {
     let (parent, name) = key::split(path);
     let folder = match bucket.folder(parent) {
         Ok(folder) => folder,
@@ -67,12 +71,12 @@ fn delete_file(bucket: &Bucket, path: &str) -> Result<(), Errno> {
     if !object::is_object(bucket, &folder, path)? {
         return Ok(());
     }
-    let old = sidecar::Old::hold(bucket, folder.as_fd(), name, name);
+    let old = has.meta.then(|| sidecar::Old::hold(bucket, folder.as_fd(), name, name));
     match unlinkat(&folder, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
         Err(e) => return Err(e),
     }
-    old.forget();
+    old.into_iter().for_each(sidecar::Old::forget);
     if bucket.is_durable() {
         error::sync(folder.as_fd())?;
     }

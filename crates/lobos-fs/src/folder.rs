@@ -238,6 +238,7 @@ mod tests {
     use crate::bucket::Shared;
     use crate::locks::Locks;
     use crate::options::{Options, Quirks};
+    use crate::ours::Ours;
     use crate::scratch::Scratches;
     use crate::seen::Seen;
 
@@ -248,7 +249,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (options, quirks) = (Options::default(), Quirks::default());
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
-        let shared = Arc::new(Shared { options, quirks, locks, seen, scratches });
+        let ours = Ours::default();
+        let shared = Arc::new(Shared { options, quirks, locks, seen, ours, scratches });
         let opened = Arc::new(OwnedFd::from(std::fs::File::open(dir.path()).unwrap()));
         let bucket = Bucket::new(BucketName::new("bucket").unwrap(), opened, shared);
         make(&bucket, "a").unwrap();

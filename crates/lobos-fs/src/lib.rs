@@ -24,6 +24,7 @@ mod mime;
 mod multipart;
 mod object;
 mod options;
+mod ours;
 mod publish;
 mod readers;
 mod rename;

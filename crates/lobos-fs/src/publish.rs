@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
+use crate::ours::Has;
 use crate::sidecar::{self, Owner};
 use crate::temp::Temp;
 use crate::{aside, clock, error, folder, locks, object};
@@ -25,12 +26,23 @@ pub(crate) struct Sealed {
     temp: Temp,
     meta: Meta,
     pub(crate) stamp: Stamp,
+    /// Its file was made for it; it is not that of an object which gets another name.
+    fresh: bool,
 }
 
 impl Sealed {
     /// An object that gets another name. `meta` is kept if its bytes must be copied for that.
     pub(crate) fn of_object(temp: Temp, meta: Meta, stamp: Stamp) -> Self {
-        Self { temp, meta, stamp }
+        Self { temp, meta, stamp, fresh: false }
+    }
+
+    /// Somebody may have removed an object of this name and this inode and left its metadata.
+    fn settle(&self, bucket: &Bucket, key: &Key, has: Has) -> Result<(), Error> {
+        if !(has.meta && self.fresh && self.meta.is_empty()) {
+            return Ok(());
+        }
+        let owner = Owner { inode: self.stamp.inode, name: key::split(key.as_str()).1 };
+        sidecar::forget(bucket, owner).map_err(error::write)
     }
 }
 
@@ -116,17 +128,14 @@ pub(crate) fn seal(
     // The file system may keep the time less exactly.
     let stamp = Stamp::of(&fstat(temp.file()).map_err(error::write)?);
     let owner = Owner { inode: stamp.inode, name: key::split(key.as_str()).1 };
-    if meta.is_empty() {
-        // Somebody may have removed an object of this name and this inode.
-        sidecar::forget(bucket, owner).map_err(error::write)?;
-    } else {
+    if !meta.is_empty() {
         meta.stamp = Some(stamp);
         sidecar::write(bucket, temp.file().as_fd(), owner, key.as_str(), &meta)?;
     }
     if bucket.is_durable() {
         error::sync(temp.file().as_fd()).map_err(error::write)?;
     }
-    Ok(Sealed { temp, meta, stamp })
+    Ok(Sealed { temp, meta, stamp, fresh: true })
 }
 
 /// Makes it visible in one step; `absent`: only if nothing is there. The lock of the key is held.
@@ -157,10 +166,12 @@ fn try_publish(
     sealed: &mut Sealed,
 ) -> Result<Stamp, Error> {
     let mut target = Target::of(key.as_str());
+    let has = bucket.has();
+    sealed.settle(bucket, key, has)?;
     for _ in 0..TRIES {
-        match target.try_land(bucket, key, absent, &mut sealed.temp) {
+        match target.try_land(bucket, key, (absent, has), &mut sealed.temp) {
             Ok(()) => {
-                target.tidy(bucket, key.as_str())?;
+                target.tidy(bucket, key.as_str(), has)?;
                 return Ok(sealed.stamp);
             }
             Err(Obstacle::NoFolder) if bucket.is_gone() => return Err(bucket.failed(Errno::NOENT)),
@@ -176,6 +187,7 @@ fn try_publish(
                 let copy = seal(bucket, key, copy, sealed.meta.clone())?;
                 forget(bucket, key, sealed);
                 *sealed = copy;
+                sealed.settle(bucket, key, has)?;
             }
             Err(Obstacle::Failed(error)) => return Err(error),
         }
@@ -221,7 +233,7 @@ impl Target {
         &self,
         bucket: &Bucket,
         key: &Key,
-        absent: bool,
+        terms: (bool, Has),
         temp: &mut Temp,
     ) -> Result<(), Obstacle> {
         let opened = match (self.aside, self.folder.as_str()) {
@@ -239,7 +251,7 @@ impl Target {
         {
             Err(Errno::EXIST) => {
                 let old = old.map_or_else(look, Ok)?;
-                self.replace(bucket, key, absent, temp, (folder, old))
+                self.replace(bucket, key, terms, temp, (folder, old))
             }
             done => done.map_err(|e| Obstacle::of_landing(e, folder)),
         };
@@ -259,7 +271,7 @@ impl Target {
         &self,
         bucket: &Bucket,
         key: &Key,
-        absent: bool,
+        (absent, has): (bool, Has),
         temp: &mut Temp,
         (folder, old): (BorrowedFd<'_>, Stat),
     ) -> Result<(), Obstacle> {
@@ -275,16 +287,17 @@ impl Target {
             let failed = Error::new(Code::PreconditionFailed).condition("If-None-Match");
             return Err(Obstacle::Failed(failed.key(key.as_str())));
         }
-        let old = sidecar::Old::hold(bucket, folder, &self.name, key::split(key.as_str()).1);
+        let last = key::split(key.as_str()).1;
+        let old = has.meta.then(|| sidecar::Old::hold(bucket, folder, &self.name, last));
         temp.replace(bucket, folder, &self.name).map_err(|e| Obstacle::of_landing(e, folder))?;
-        old.forget();
+        old.into_iter().for_each(sidecar::Old::forget);
         Ok(())
     }
 
     /// The key is in one place only.
-    fn tidy(&self, bucket: &Bucket, key: &str) -> Result<(), Error> {
+    fn tidy(&self, bucket: &Bucket, key: &str, has: Has) -> Result<(), Error> {
         if !self.aside {
-            return aside::remove(bucket, key);
+            return if has.aside { aside::remove(bucket, key) } else { Ok(()) };
         }
         match key::place(key) {
             Place::Folder(path) => folder::unmark(bucket, path).map(drop),

@@ -18,7 +18,8 @@ use crate::error;
 use crate::key;
 use crate::meta::{Meta, XATTR};
 
-const FOLDER: &str = ".lobos/meta";
+/// The folder of all that is beside.
+pub(crate) const FOLDER: &str = ".lobos/meta";
 
 /// Most attributes are much smaller, and ext4 has no room for more.
 const USUAL: usize = 4096;

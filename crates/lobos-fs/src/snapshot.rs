@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::warn;
 pub(crate) use attr::Attr;
-pub(crate) use cache::{Id, Known, Snapshots, Times, look};
+pub(crate) use cache::{Id, Known, Snapshots, Times, look, look_at};
 pub(crate) use live::Live;
 pub(crate) use view::{At, Seen, View};
 

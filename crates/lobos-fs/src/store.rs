@@ -16,6 +16,7 @@ use crate::locks::Locks;
 use crate::multipart;
 use crate::object::{self, Object};
 use crate::options::{Durability, Layout, OpenError, Options, Quirks};
+use crate::ours::Ours;
 use crate::roots::{Roots, Sure};
 use crate::scratch::Scratches;
 use crate::seen::Seen;
@@ -50,7 +51,8 @@ impl FsStore {
     #[doc(hidden)]
     pub fn open_with(layout: Layout, options: Options, quirks: Quirks) -> Result<Self, OpenError> {
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
-        let shared = Shared { options, quirks, locks, seen, scratches };
+        let ours = Ours::default();
+        let shared = Shared { options, quirks, locks, seen, ours, scratches };
         let durable = options.durability == Durability::Disk;
         let roots = Arc::new(Roots::open(layout, shared)?);
         let live = Arc::new(Live::default());

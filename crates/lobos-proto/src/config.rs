@@ -36,6 +36,8 @@ pub struct Config {
     pub region: Option<String>,
     /// Refuse every request that changes something.
     pub read_only: bool,
+    /// What a browser gets that opens the address of the server, a bucket or a folder.
+    pub page: Option<Page>,
     /// The number of the last connection; start it anywhere, so that request ids differ between
     /// runs.
     pub connections: AtomicU64,
@@ -46,6 +48,15 @@ impl Config {
     pub(crate) fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// A document for people.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// HTML.
+    pub document: String,
+    /// Its Content-Security-Policy.
+    pub policy: String,
 }
 
 /// A key pair.

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use lobos_proto::Timestamp;
-use rustix::fs::{AtFlags, RawDir, SeekFrom, Statx, StatxFlags, StatxTimestamp, seek, statx};
+use rustix::fs::{
+    AtFlags, FileType, RawDir, SeekFrom, Statx, StatxFlags, StatxTimestamp, seek, statx,
+};
 use rustix::io::Errno;
 
 use super::live::{Mark, Watched};
@@ -348,10 +350,25 @@ impl Id {
 /// # Errors
 /// Whatever the disk says.
 pub(crate) fn look(folder: BorrowedFd<'_>) -> Result<(Id, Times), Errno> {
-    let stat: Statx = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+    Ok(told(&statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?))
+}
+
+/// As [`look`], at the folder with this name in another one.
+///
+/// # Errors
+/// ENOTDIR if it is no folder, also for a link to one; whatever else the disk says.
+pub(crate) fn look_at(dir: BorrowedFd<'_>, name: &str) -> Result<(Id, Times), Errno> {
+    let stat = statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?;
+    match FileType::from_raw_mode(stat.stx_mode.into()) {
+        FileType::Directory => Ok(told(&stat)),
+        _ => Err(Errno::NOTDIR),
+    }
+}
+
+fn told(stat: &Statx) -> (Id, Times) {
     let time = |t: StatxTimestamp| Timestamp::from_unix(t.tv_sec, t.tv_nsec);
-    let id = Id::of_statx(&stat);
-    Ok((id, Times { modified: time(stat.stx_mtime), changed: time(stat.stx_ctime) }))
+    let times = Times { modified: time(stat.stx_mtime), changed: time(stat.stx_ctime) };
+    (Id::of_statx(stat), times)
 }
 
 /// A panic under one of these locks leaves nothing half-done that could do harm.

@@ -342,6 +342,7 @@ impl Connection {
                         self.state = State::Call;
                     }
                     Err(error) => self.respond(Err(error), now),
+                    Ok(Route::Page) => self.page(now),
                     Ok(_) => self.preflight(now),
                 }
             }

@@ -30,6 +30,28 @@ impl Connection {
         Answer::new(&mut self.out, &self.exchange.context(now, &self.config), 200).empty();
     }
 
+    /// Writes the page for people.
+    pub(super) fn page(&mut self, now: Now) {
+        self.conclude(now);
+        let context = self.exchange.context(now, &self.config);
+        let mut answer = Answer::new(&mut self.out, &context, 200);
+        let Some(page) = &self.config.page else { return answer.empty() };
+        answer.header("Content-Type", "text/html; charset=utf-8");
+        answer.header("Content-Security-Policy", &page.policy);
+        // The same address has something else for others.
+        answer.header("Cache-Control", "no-store");
+        for (name, value) in [
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Vary", "Accept"),
+        ] {
+            answer.header(name, value);
+        }
+        answer.text(&page.document);
+    }
+
     /// Decides whether the connection stays after the answer, which is to be written now.
     fn conclude(&mut self, now: Now) {
         let rest = self.incoming.as_ref().map_or(Some(0), |body| body.left());

@@ -138,13 +138,17 @@ impl<'a> Answer<'a> {
 
     /// An answer with a body of XML.
     pub(crate) fn document(mut self, xml: Xml) {
-        let xml = xml.finish();
         self.header("Content-Type", "application/xml");
-        self.header("Content-Length", xml.len());
+        self.text(&xml.finish());
+    }
+
+    /// An answer with this body.
+    pub(crate) fn text(mut self, text: &str) {
+        self.header("Content-Length", text.len());
         let (out, head) = (&mut *self.out, self.context.head);
         out.extend_from_slice(b"\r\n");
         if !head {
-            out.extend_from_slice(xml.as_bytes());
+            out.extend_from_slice(text.as_bytes());
         }
     }
 }

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use httparse::Header;
 use memchr::memchr;
 
+use super::marks::{Marks, mark};
 use super::raw;
 use crate::{Code, Error, Limits};
 
@@ -78,10 +79,7 @@ pub(crate) struct Head<'h> {
     /// HTTP/1.0, not 1.1.
     pub(crate) old: bool,
     headers: &'h [Header<'h>],
-    /// Which names may be among them, see [`mark`]: most that are asked for are not.
-    marks: u64,
-    /// Which of them may stand there twice.
-    twice: u64,
+    marks: Marks,
 }
 
 /// Headers that are given once, with the marks of their names.
@@ -104,7 +102,7 @@ const SINGLE: [(&str, u64); 13] = {
     let mut single = [("", 0); 13];
     let mut at = 0;
     while at < names.len() {
-        single[at] = (names[at], mark(names[at]));
+        single[at] = (names[at], mark(names[at].as_bytes()));
         at += 1;
     }
     single
@@ -145,14 +143,12 @@ impl<'h> Head<'h> {
             return Err(refused("The request head is malformed."));
         };
         let headers = &*request.headers;
-        let (marks, twice) = marks(headers);
-        Ok(then(&Head { method, target, old: minor == 0, headers, marks, twice }))
+        Ok(then(&Head { method, target, old: minor == 0, headers, marks: Marks::of(headers) }))
     }
 
     /// Headers that came in another way, as the fields of a form.
     pub(crate) fn of(headers: &'h [Header<'h>]) -> Self {
-        let (marks, twice) = marks(headers);
-        Self { method: "", target: "", old: false, headers, marks, twice }
+        Self { method: "", target: "", old: false, headers, marks: Marks::of(headers) }
     }
 
     /// With more headers; those that were sent come first. `all` is room for them.
@@ -161,48 +157,70 @@ impl<'h> Head<'h> {
         more: &'a [(&'a str, &'a str)],
         all: &'a mut Vec<Header<'a>>,
     ) -> Head<'a> {
-        let Self { method, target, old, headers, marks: own, twice } = *self;
+        let Self { method, target, old, headers, marks } = *self;
         if more.is_empty() {
-            return Head { method, target, old, headers, marks: own, twice };
+            return Head { method, target, old, headers, marks };
         }
         all.extend_from_slice(headers);
         all.extend(more.iter().map(|(name, value)| Header { name, value: value.as_bytes() }));
-        let (marks, twice) = marks(all);
-        Head { method, target, old, headers: all, marks, twice }
+        Head { method, target, old, headers: all, marks: Marks::of(all) }
     }
 
-    /// The headers of that name.
+    /// The headers of that name. What is inlined is the look at the marks, which is a constant of
+    /// the name: most names that are asked for are not there.
+    #[inline(always)]
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'h Header<'h>> + use<'a, 'h> {
-        let headers = if self.marks & mark(name) == 0 { &[] } else { self.headers };
+        let headers = if self.marks.may_have(name) { self.headers } else { &[] };
         headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
     /// The first header of that name (lower case), trimmed. One that is not UTF-8 counts as absent;
     /// what is to be kept is [`Head::text`].
+    #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&'h str> {
-        self.bytes(name).and_then(|value| std::str::from_utf8(value).ok())
+        if self.marks.may_have(name) { self.find_text(name) } else { None }
     }
 
     /// As [`Head::get`], any bytes.
+    #[inline]
     pub(crate) fn bytes(&self, name: &str) -> Option<&'h [u8]> {
+        if self.marks.may_have(name) { self.find(name) } else { None }
+    }
+
+    fn find(&self, name: &str) -> Option<&'h [u8]> {
         self.all(name).next().map(|header| trim_bytes(header.value))
     }
 
+    fn find_text(&self, name: &str) -> Option<&'h str> {
+        self.find(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
     /// As [`Head::get`]; empty counts as absent.
+    #[inline]
     pub(crate) fn filled(&self, name: &str) -> Option<&'h str> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
     /// The first header of that name as it is to be kept (see [`raw::keep`]); empty counts as
     /// absent.
+    #[inline]
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         Some(raw::keep(self.bytes(name)?).into_owned()).filter(|text| !text.is_empty())
     }
 
-    /// All headers whose name begins so (lower case): the rest of the name in lower case, and the
-    /// value as it is to be kept (see [`raw::keep`]).
+    /// Whether the name of a header may begin so; if not, none does. `prefix` begins with `x-amz-`
+    /// and has three bytes more or more.
+    pub(crate) fn may_begin(&self, prefix: &str) -> bool {
+        self.marks.may_begin(prefix)
+    }
+
+    /// All headers whose name begins so (lower case, see [`Head::may_begin`]): the rest of the name
+    /// in lower case, and the value as it is to be kept (see [`raw::keep`]).
     pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<(String, Cow<'h, str>)> {
         let mut found = Vec::new();
+        if !self.marks.may_begin(prefix) {
+            return found;
+        }
         for header in self.headers {
             let (Some(start), Some(rest)) =
                 (header.name.get(..prefix.len()), header.name.get(prefix.len()..))
@@ -222,11 +240,13 @@ impl<'h> Head<'h> {
     }
 
     /// Whether a header of that name is there.
+    #[inline]
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.all(name).next().is_some()
+        self.marks.may_have(name) && self.find(name).is_some()
     }
 
     /// The comma-separated words of that header.
+    #[inline]
     pub(crate) fn words<'a>(
         &'a self,
         name: &'a str,
@@ -235,6 +255,7 @@ impl<'h> Head<'h> {
     }
 
     /// Whether one of the words of that header is `word`.
+    #[inline]
     pub(crate) fn has_word(&self, name: &str, word: &str) -> bool {
         self.words(name).any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
     }
@@ -244,7 +265,8 @@ impl<'h> Head<'h> {
     /// # Errors
     /// `InvalidRequest`.
     pub(crate) fn check_single(&self) -> Result<(), Error> {
-        let twice = |(name, mark): &&(&str, u64)| self.twice & mark != 0 && self.count(name) > 1;
+        let twice =
+            |(name, mark): &&(&str, u64)| self.marks.twice & mark != 0 && self.count(name) > 1;
         match SINGLE.iter().find(twice) {
             Some((name, _)) => Err(Error::new(Code::InvalidRequest)
                 .message(format!("The header {name} is given more than once."))),
@@ -295,25 +317,10 @@ impl<'h> Head<'h> {
         }
     }
 
+    #[inline]
     fn count(&self, name: &str) -> usize {
         self.all(name).count()
     }
-}
-
-/// The marks of all names, and those of more than one name.
-fn marks(headers: &[Header<'_>]) -> (u64, u64) {
-    headers.iter().fold((0, 0), |(marks, twice), header| {
-        let mark = mark(header.name);
-        (marks | mark, twice | (marks & mark))
-    })
-}
-
-/// One of 64 bits for a name, in upper or lower case.
-const fn mark(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let Some(last) = bytes.len().checked_sub(1) else { return 1 };
-    let [first, middle, end] = [bytes[0] | 0x20, bytes[last / 2] | 0x20, bytes[last] | 0x20];
-    1 << ((bytes.len() + 5 * first as usize + 11 * end as usize + middle as usize) % 64)
 }
 
 /// Without the spaces and tabs around it (RFC 9110, section 5.6.3); other white space is text.
@@ -377,6 +384,27 @@ mod tests {
         assert_eq!(check("GET / HTTP/1.0\r\n\r\n"), Ok(Framing::None));
         assert_eq!(check("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(400));
         assert_eq!(check("GET  / HTTP/1.1\r\nHost: x\r\n\r\n"), Err(400));
+    }
+
+    #[test]
+    fn names() {
+        // A header is found by its name and by any start of that, in any case of letters; what
+        // only begins or ends alike is not.
+        let text = b"PUT / HTTP/1.1\r\nHost: x\r\nX-AMZ-Meta-A:  1 \r\nx-amz-META-b: 2\r\n\
+            x-amz-acl: private\r\nETag: 3\r\n\r\n";
+        let found = Head::parse(text, &Limits::default(), |head| {
+            for (name, value) in [("x-amz-meta-a", "1"), ("x-amz-acl", "private"), ("etag", "3")] {
+                assert_eq!((head.get(name), head.has(name)), (Some(value), true));
+            }
+            for none in ["x-amz-meta-", "x-amz-meta-c", "x-amz-ac", "tag", "", "x-amz-tagging"] {
+                assert_eq!((head.get(none), head.has(none)), (None, false), "{none:?}");
+            }
+            assert!(head.with_prefix("x-amz-grant-").is_empty());
+            assert!(head.with_prefix("x-amz-checksum-").is_empty());
+            let found = head.with_prefix("x-amz-meta-");
+            assert_eq!(found, [("a".into(), "1".into()), ("b".into(), "2".into())]);
+        });
+        assert!(found.is_ok());
     }
 
     #[test]

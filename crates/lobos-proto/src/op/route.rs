@@ -32,6 +32,8 @@ pub(crate) enum Route {
     Form(Box<(PostObject, Form)>),
     /// Answer a CORS preflight.
     Preflight,
+    /// Show a person what is there.
+    Page,
 }
 
 /// A route, and for whom.
@@ -170,6 +172,11 @@ impl<'h> Place<'h> {
         if head.method == "OPTIONS" {
             return Ok(Route::Preflight);
         }
+        let folder = self.key.as_deref().is_none_or(|key| key.ends_with('/'));
+        let asks = self.query.is_empty() && self.host_bucket.is_none();
+        if config.page.is_some() && folder && asks && is_browser(head) {
+            return Ok(Route::Page);
+        }
         let query = Query::parse(self.query)?;
         let write = !matches!(head.method, "GET" | "HEAD");
         let operation = subresource(&query, write);
@@ -207,6 +214,19 @@ impl<'h> Place<'h> {
         }
         Ok(route)
     }
+}
+
+/// Whether a browser opens the address, for a person to look at. Java's own client asks for HTML
+/// first, too, and signs nothing unless it is told to.
+fn is_browser(head: &Head<'_>) -> bool {
+    let wants = |accept: &str| {
+        let first = accept.split([',', ';']).next().unwrap_or_default();
+        first.trim().eq_ignore_ascii_case("text/html")
+    };
+    matches!(head.method, "GET" | "HEAD")
+        && head.get("accept").is_some_and(wants)
+        && !head.has("authorization")
+        && !head.get("user-agent").is_some_and(|agent| agent.starts_with("Java/"))
 }
 
 /// Whether it is the Content-Type of a form with a file.
