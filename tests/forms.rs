@@ -23,7 +23,7 @@ on_every_runtime![
     cut_off,
     trap_10_filename_and_redirect,
 ];
-on_every_runtime!(with std::convert::identity; signed, read_only);
+on_every_runtime!(with std::convert::identity; signed, signed_by_a_reader, read_only);
 
 /// A form with these fields and this file.
 fn form(fields: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
@@ -258,6 +258,27 @@ fn signed(runtime: &Runtime) {
     let stored = send(&[key, policy, access, ("signature", &right)]).expect(204);
     assert_eq!(stored.find("Access-Control-Allow-Origin"), None);
     assert_eq!(files(&server.path("")), ["up/k"]);
+}
+
+fn signed_by_a_reader(runtime: &Runtime) {
+    // A key that may only read signs no form.
+    let setup = Setup::new(*runtime);
+    let file = setup.home().join("keys");
+    std::fs::write(&file, "AKID:secret-of-AKID:ro\nOTHER:secret-of-OTHER\n").unwrap();
+    let server = setup.arg("--credentials").arg(file).start();
+    let policy = policy(r#"["eq","$key","k"]"#);
+    let send = |access: &str| {
+        let right = signature(&format!("secret-of-{access}"), &policy);
+        let policy = ("policy", policy.as_str());
+        post(
+            &server,
+            &[("key", "k"), policy, ("AWSAccessKeyId", access), ("signature", &right)],
+            b"x",
+        )
+    };
+    send("AKID").error(403, "AccessDenied");
+    assert!(files(&server.path("")).is_empty());
+    send("OTHER").expect(204);
 }
 
 fn read_only(runtime: &Runtime) {

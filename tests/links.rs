@@ -12,7 +12,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
+use rustix::fs::{
+    CWD, FileType, Mode, RenameFlags, XattrFlags, getxattr, mknodat, renameat_with, setxattr,
+};
+use support::dice::Dice;
 use support::http::{Connection, Request};
 use support::server::Server;
 use support::tree::{bytes, files, state};
@@ -27,6 +30,7 @@ on_every_runtime![
     hard_links,
     special_files_never_block,
     a_file_that_becomes_special,
+    attributes_that_others_wrote,
 ];
 
 const SECRET: &str = "what nobody may read";
@@ -385,4 +389,63 @@ fn a_file_that_becomes_special(server: &Server) {
             assert!(got.status == 404 || got.text() == "mine", "{}", got.status);
         }
     });
+}
+
+fn attributes_that_others_wrote(server: &Server) {
+    // Whatever another program has made of the attributes of a file and of what is in `.lobos`,
+    // its bytes are served, nothing is a failure of the server, and no request waits.
+    let mut dice = Dice::new(u64::from(server.address().port()));
+    let put = server.request("PUT", "/bench/k").header("x-amz-meta-a", "b");
+    let put = put.header("x-amz-tagging", "a=b").header("Content-Language", "de");
+    put.body("hello").send().expect(200);
+    let path = server.path("k");
+    let mut good = vec![0; 4096];
+    let length = getxattr(&path, "user.lobos", &mut good[..]).unwrap();
+    good.truncate(length);
+    let mut connection = server.connect();
+    for round in 0..150 {
+        let mut value = good.clone();
+        match round % 3 {
+            0 => value.truncate(dice.below(value.len())),
+            1 => {
+                value =
+                    (0..dice.below(200)).map(|_| u8::try_from(dice.below(256)).unwrap()).collect()
+            }
+            _ => {}
+        }
+        for _ in 0..dice.below(4) {
+            if !value.is_empty() {
+                let at = dice.below(value.len());
+                value[at] = u8::try_from(dice.below(256)).unwrap();
+            }
+        }
+        setxattr(&path, "user.lobos", &value, XattrFlags::empty()).unwrap();
+        for (method, target) in [
+            ("GET", "/bench/k"),
+            ("HEAD", "/bench/k"),
+            ("GET", "/bench/k?partNumber=1"),
+            ("GET", "/bench/k?tagging"),
+            ("GET", "/bench/k?attributes"),
+            ("GET", "/bench?list-type=2"),
+        ] {
+            let names = "ETag,Checksum,ObjectParts,ObjectSize";
+            let request = server.request(method, target).header("x-amz-checksum-mode", "ENABLED");
+            let request = request.header("x-amz-object-attributes", names);
+            let got = request.on(&mut connection);
+            assert!(got.status < 500, "{method} {target} {value:?}: {}", got.status);
+            let whole = method == "GET" && target == "/bench/k";
+            assert!(!whole || got.text() == "hello", "{value:?}");
+        }
+    }
+    server.place(".lobos/meta/x", "nonsense");
+    server.place(".lobos/config/cors", "<nonsense");
+    server.place(".lobos/uploads/x/head", "nonsense");
+    server.place(".lobos/aside/%zz/x", "nonsense");
+    server.place(".lobos/tmp/x", "nonsense");
+    for target in ["/bench/k", "/bench?list-type=2", "/bench?uploads", "/bench/k?uploadId=x"] {
+        let got = server.request("GET", target).on(&mut connection);
+        assert!(got.status < 500, "{target}: {}", got.status);
+    }
+    server.put("/bench/k", "new").expect(200);
+    assert_eq!(server.get("/bench/k").expect(200).text(), "new");
 }

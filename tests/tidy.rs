@@ -198,6 +198,26 @@ fn listed(text: &str, name: &str) -> bool {
     })
 }
 
+#[test]
+fn threats_have_their_tests() {
+    // Every test that SECURITY.md names is there.
+    let text = fs::read_to_string(top().join("SECURITY.md")).unwrap();
+    let (mut complaints, mut count) = (Vec::new(), 0);
+    for named in text.split('`').skip(1).step_by(2) {
+        let Some((file, tests)) = named.split_once(".rs: ") else { continue };
+        let source = fs::read_to_string(top().join(format!("{file}.rs"))).unwrap_or_default();
+        for test in tests.split(' ') {
+            count += 1;
+            let starts = [format!("fn {test}("), format!("    {test}: \"")];
+            if !starts.iter().any(|start| source.contains(start)) {
+                complaints.push(format!("SECURITY.md: no {test} in {file}.rs"));
+            }
+        }
+    }
+    none(&complaints);
+    assert!(count > 50, "{count}");
+}
+
 /// The manifests of all crates: name, and the names of the packages of `[dependencies]`.
 fn manifests() -> BTreeMap<String, (String, Vec<String>)> {
     let mut all = BTreeMap::new();

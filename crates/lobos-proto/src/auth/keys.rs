@@ -80,3 +80,43 @@ fn sha256(key: &[u8], text: &[u8]) -> Hmac<Sha256> {
 fn finish(mac: Hmac<Sha256>) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::{BASE64, HEXLOWER};
+
+    use super::*;
+
+    #[test]
+    fn every_bit_counts() {
+        // A signature is right as a whole: with a bit changed, less or more of it, it is wrong.
+        let key = SigningKey::new("secret", "20260101", "us-east-1", "s3");
+        let right = key.sign(b"text");
+        let v2 = finish_v2("secret", b"text");
+        assert!(key.verify(b"text", &HEXLOWER.encode(&right)));
+        assert!(verify_v2("secret", b"text", &BASE64.encode(&v2)));
+        for bit in 0..right.len() * 8 {
+            let mut wrong = right;
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            assert!(!key.verify(b"text", &HEXLOWER.encode(&wrong)), "{bit}");
+        }
+        for bit in 0..v2.len() * 8 {
+            let mut wrong = v2.clone();
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            assert!(!verify_v2("secret", b"text", &BASE64.encode(&wrong)), "{bit}");
+        }
+        for end in 0..right.len() {
+            assert!(!key.verify(b"text", &HEXLOWER.encode(&right[..end])), "{end}");
+        }
+        let more = [&right[..], &[0]].concat();
+        assert!(!key.verify(b"text", &HEXLOWER.encode(&more)));
+        assert!(!key.verify(b"other", &HEXLOWER.encode(&right)));
+        assert!(!key.verify(b"text", &HEXLOWER.encode(&right).to_uppercase()));
+    }
+
+    fn finish_v2(secret: &str, text: &[u8]) -> Vec<u8> {
+        let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(text);
+        mac.finalize().into_bytes().to_vec()
+    }
+}
