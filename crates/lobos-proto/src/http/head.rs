@@ -189,7 +189,9 @@ impl<'h> Head<'h> {
             return Err(refused("The request has more than one Host header."));
         }
         match self.get("host") {
-            None if !self.old => Err(refused("The request has no Host header.")),
+            None if !self.old || self.has("host") => {
+                Err(refused("The request has no Host header that can be read."))
+            }
             host => Ok(host),
         }
     }
@@ -299,6 +301,17 @@ mod tests {
         assert_eq!(check("GET / HTTP/1.0\r\n\r\n"), Ok(Framing::None));
         assert_eq!(check("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(400));
         assert_eq!(check("GET  / HTTP/1.1\r\nHost: x\r\n\r\n"), Err(400));
+    }
+
+    #[test]
+    fn hosts_that_are_no_text() {
+        // A Host that cannot be read is refused, also where there need be none.
+        let host = |version: &str| {
+            let text = [format!("GET / {version}\r\nHost: ").as_bytes(), b"\xff\r\n\r\n"].concat();
+            Head::parse(&text, &Limits::default(), |head| head.host().map(drop)).unwrap()
+        };
+        assert!(host("HTTP/1.1").is_err());
+        assert!(host("HTTP/1.0").is_err());
     }
 
     #[test]
