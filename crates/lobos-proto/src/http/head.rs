@@ -408,6 +408,17 @@ mod tests {
     }
 
     #[test]
+    fn hosts_that_are_no_text() {
+        // A Host that cannot be read is refused, also where there need be none.
+        let host = |version: &str| {
+            let text = [format!("GET / {version}\r\nHost: ").as_bytes(), b"\xff\r\n\r\n"].concat();
+            Head::parse(&text, &Limits::default(), |head| head.host().map(drop)).unwrap()
+        };
+        assert!(host("HTTP/1.1").is_err());
+        assert!(host("HTTP/1.0").is_err());
+    }
+
+    #[test]
     fn ends() {
         // The end is found wherever the input is cut; a bare LF and a long head are refused early.
         let limits = Limits { head: 40, ..Limits::default() };
