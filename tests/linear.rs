@@ -152,6 +152,7 @@ fn two_servers(runtime: &Runtime) {
     let server = start(*runtime);
     let other = server.second();
     let mut history = History::new();
+    clients::warm_up(&mut history, &server);
     clients::run(&mut history, &[&server, &other], seed(), 250);
     history.check();
     assert!(history.known() > 1000, "{}", history.known());

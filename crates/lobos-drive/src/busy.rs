@@ -21,17 +21,17 @@ impl Spare {
         Self { kept: Cell::new(reserve()), lent: Cell::new(None) }
     }
 
-    /// Takes it back from the client that has it: what that one has sent is passed over, since
-    /// unread bytes would turn the end of the connection into a reset, which takes the answer
-    /// away.
+    /// Takes it back from the client that has it, if one has: what that one has sent is passed
+    /// over, since unread bytes would turn the end of the connection into a reset, which takes the
+    /// answer away.
     pub(crate) fn take_back(&self) {
         if let Some(socket) = self.lent.take() {
             let mut bytes = [0; 16 << 10];
             let drained = (0..64).map(|_| recv(&socket, &mut bytes[..], RecvFlags::DONTWAIT));
             drained.take_while(|read| read.is_ok_and(|(_, count)| count > 0)).for_each(drop);
-            drop(socket);
-            self.kept.set(reserve());
         }
+        // Others may have taken the descriptor when it was free for a moment.
+        self.kept.set(self.kept.take().or_else(reserve));
     }
 
     /// Lends it: `accept` takes a client, who is told to come again later.

@@ -134,8 +134,9 @@ pub(crate) fn abort(bucket: &Bucket, request: &AbortMultipartUpload) -> Result<(
     let folder = Folder::open(bucket, &id).map_err(error::write)?.ok_or_else(none)?;
     folder.lock().map_err(error::write)?;
     if folder.is_headless().map_err(error::write)? {
-        // An abort that did not get to its end.
-        return folder.remove(bucket).map_err(error::write);
+        // What an abort has left that did not get to its end.
+        folder.remove(bucket).map_err(error::write)?;
+        return Err(none());
     }
     Opened::new(bucket, &request.upload, &request.key, OFlags::RDONLY)?;
     // A time to come is no condition, as S3 has it.

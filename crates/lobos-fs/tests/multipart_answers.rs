@@ -76,11 +76,13 @@ fn refusals() {
 #[test]
 fn hostile_names() {
     // Whatever a client sends as an upload, it is NoSuchUpload and no path; so is the upload of
-    // another key.
+    // another key, and one whose head is gone, of which an abort removes the rest.
     let shop = Shop::new();
     let upload = create(&shop.store, "a");
-    std::fs::create_dir_all(shop.path(&format!(".lobos/uploads/{}", "0".repeat(48)))).unwrap();
     let before = shop.tree();
+    let headless = shop.path(&format!(".lobos/uploads/{}", "0".repeat(48)));
+    std::fs::create_dir_all(&headless).unwrap();
+    std::fs::write(headless.join("p1-0000000000000000"), "x").unwrap();
     let long = "a".repeat(100_000);
     let bad = [
         "",
@@ -119,6 +121,7 @@ fn hostile_names() {
     all("b", &upload);
     let after = shop.tree();
     assert!(before.iter().all(|path| after.contains(path)), "{before:?} {after:?}");
+    assert!(!headless.exists());
     abort(&shop.store, "a", &upload).unwrap();
 }
 
