@@ -24,6 +24,10 @@ ENV = {
     "AWS_MAX_ATTEMPTS": "1",
     "AWS_PAGER": "",
 }
+# The certificate of a server that speaks HTTPS lies beside the folder that it serves.
+TRUSTED = pathlib.Path(*sys.argv[2:3]).resolve() / "server.pem"
+if TRUSTED.exists():
+    ENV.update({name: str(TRUSTED) for name in ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE")})
 # A GET that hangs on a FIFO ends by this limit; one that answers "at once" is far below it.
 PATIENCE = 20
 AT_ONCE = 8
@@ -37,9 +41,6 @@ class Place:
         self.bucket = home / BUCKET
         self.local = home / "local"
         self.local.mkdir(exist_ok=True)
-        trusted = home / "server.pem"
-        if trusted.exists():  # the server speaks HTTPS
-            ENV.update({name: str(trusted) for name in ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE")})
         self.env = {**ENV, "HOME": str(self.local)}
 
 

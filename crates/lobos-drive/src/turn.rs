@@ -4,9 +4,10 @@
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lobos_proto::Now;
-use rustix::net::Shutdown;
+use rustix::net::{Shutdown, sockopt};
 
 use crate::heavy::Heavy;
 use crate::secure::{self, Records};
@@ -113,6 +114,7 @@ pub fn turn(
     now: Now,
 ) -> Turn {
     let work = AssertUnwindSafe(|| {
+        let late = matches!(wake, Wake::TimedOut);
         match wake {
             Wake::Ready => {}
             Wake::Done(done) => {
@@ -129,7 +131,11 @@ pub fn turn(
         if !session.is_lent() {
             session.lend(scratch.take());
         }
-        let turn = run(socket, session, ready, scratch, now);
+        let turn = run(&socket, session, ready, scratch, now);
+        if late && matches!(turn, Turn::Close) && !session.is_whole() {
+            // Else the kernel would go on to offer megabytes to a peer that does not read them.
+            let _ = sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
+        }
         scratch.put(session.reclaim());
         turn
     });

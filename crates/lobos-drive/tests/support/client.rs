@@ -142,6 +142,17 @@ impl Client {
         }
     }
 
+    /// Reads to the end: how many bytes came, and how it ended.
+    pub(crate) fn end(&mut self) -> (usize, io::Result<()>) {
+        loop {
+            match self.fill() {
+                Ok(0) => return (self.unread.len(), Ok(())),
+                Ok(_) => {}
+                Err(error) => return (self.unread.len(), Err(error)),
+            }
+        }
+    }
+
     /// Sends these bytes in a record that does not decrypt.
     pub(crate) fn garble(&mut self, bytes: &[u8]) {
         let mut connection = self.tls.as_ref().unwrap().lock().unwrap();

@@ -16,14 +16,14 @@ macro_rules! whole_suite {
         support::whole_suite! { plain, suite, $serve, false:
             round_trip ranges large_bodies pipelining byte_at_a_time many_connections
             together cold_bytes connection_limit heavy_limit refused_uploads panics heavy_jobs
-            source_ends_early early_ends patience slow_clients stalled_reader stop_idle stop_during_upload
-            stop_stalled_upload stop_twice
+            source_ends_early early_ends patience slow_clients stalled_reader stop_idle
+            stop_during_upload stop_stalled_upload stop_twice
         }
         support::whole_suite! { secure, suite, $serve, true:
             round_trip ranges large_bodies pipelining byte_at_a_time many_connections
             together cold_bytes connection_limit heavy_limit refused_uploads panics heavy_jobs
-            source_ends_early early_ends patience slow_clients stalled_reader stop_idle stop_during_upload
-            stop_stalled_upload stop_twice
+            source_ends_early early_ends patience slow_clients stalled_reader stop_idle
+            stop_during_upload stop_stalled_upload stop_twice
         }
         support::whole_suite! { tls, tls, $serve, true:
             handshake_in_pieces handshake_cut handshake_patience plain_http plain_port nonsense
