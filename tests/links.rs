@@ -391,6 +391,10 @@ fn a_file_that_becomes_special(server: &Server) {
     });
 }
 
+fn byte(dice: &mut Dice) -> u8 {
+    u8::try_from(dice.below(256)).unwrap()
+}
+
 fn attributes_that_others_wrote(server: &Server) {
     // Whatever another program has made of the attributes of a file and of what is in `.lobos`,
     // its bytes are served, nothing is a failure of the server, and no request waits.
@@ -407,16 +411,13 @@ fn attributes_that_others_wrote(server: &Server) {
         let mut value = good.clone();
         match round % 3 {
             0 => value.truncate(dice.below(value.len())),
-            1 => {
-                value =
-                    (0..dice.below(200)).map(|_| u8::try_from(dice.below(256)).unwrap()).collect()
-            }
+            1 => value = (0..dice.below(200)).map(|_| byte(&mut dice)).collect(),
             _ => {}
         }
         for _ in 0..dice.below(4) {
             if !value.is_empty() {
                 let at = dice.below(value.len());
-                value[at] = u8::try_from(dice.below(256)).unwrap();
+                value[at] = byte(&mut dice);
             }
         }
         setxattr(&path, "user.lobos", &value, XattrFlags::empty()).unwrap();

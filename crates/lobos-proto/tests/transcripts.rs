@@ -40,6 +40,7 @@ transcripts![
     auth_header,
     auth_header_malformed,
     auth_header_wrong,
+    auth_read_only,
     auth_trailer_naked,
     auth_trailer_wrong,
     auth_v2,
