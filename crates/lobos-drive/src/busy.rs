@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::time::SystemTime;
 
 use lobos_proto::{Code, Error, Timestamp};
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use rustix::net::{SendFlags, Shutdown, send, shutdown};
 
 /// A descriptor in reserve, which is lent to one client at a time.
 pub(crate) struct Spare {
@@ -21,20 +21,15 @@ impl Spare {
         Self { kept: Cell::new(reserve()), lent: Cell::new(None) }
     }
 
-    /// Takes it back from the client that has it, if one has: what that one has sent is passed
-    /// over, since unread bytes would turn the end of the connection into a reset, which takes the
-    /// answer away.
+    /// Takes it back from the client that has it, if one has.
     pub(crate) fn take_back(&self) {
-        if let Some(socket) = self.lent.take() {
-            let mut bytes = [0; 16 << 10];
-            let drained = (0..64).map(|_| recv(&socket, &mut bytes[..], RecvFlags::DONTWAIT));
-            drained.take_while(|read| read.is_ok_and(|(_, count)| count > 0)).for_each(drop);
-        }
+        drop(self.lent.take());
         // Others may have taken the descriptor when it was free for a moment.
         self.kept.set(self.kept.take().or_else(reserve));
     }
 
-    /// Lends it: `accept` takes a client, who is told to come again later.
+    /// Lends it: `accept` takes a client, who is told to come again later. Closed at once it would
+    /// answer what the client still sends with a reset, and few look for an answer then.
     pub(crate) fn lend<E>(&self, accept: impl FnOnce() -> Result<OwnedFd, E>) {
         self.kept.set(None);
         match accept() {
