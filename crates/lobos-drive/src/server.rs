@@ -23,6 +23,9 @@ pub struct Server {
     pub threads: usize,
     /// Keep each of them on a core of its own.
     pub pin: bool,
+    /// Threads for heavy jobs, at most. With 0 there are twice as many as event loops and at least
+    /// 4; where most jobs wait for a disk, more of them wait at once.
+    pub helpers: usize,
     /// Connections beyond this many wait until others are closed.
     pub max_connections: usize,
     /// How long stopping may take.
@@ -37,7 +40,17 @@ impl Server {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let max_connections = usize::MAX;
         let (grace, stop) = (Grace::default(), Stop::new());
-        Self { listener, config, store, threads, pin: false, max_connections, grace, stop }
+        Self {
+            listener,
+            config,
+            store,
+            threads,
+            pin: false,
+            helpers: 0,
+            max_connections,
+            grace,
+            stop,
+        }
     }
 
     /// For drivers: what accepts, and what all threads share.
@@ -49,6 +62,7 @@ impl Server {
         let service = Service {
             loads: Loads::new(self.threads),
             threads: self.threads.max(1),
+            helpers: self.helpers,
             config: self.config,
             store: self.store,
             pin: self.pin,
@@ -65,6 +79,7 @@ pub struct Service {
     config: Arc<Config>,
     store: Arc<dyn Store>,
     threads: usize,
+    helpers: usize,
     pin: bool,
     loads: Loads,
     max_connections: usize,
@@ -76,6 +91,11 @@ impl Service {
     /// Event loops, at least one.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Threads for heavy jobs, at most.
+    pub fn helpers(&self) -> usize {
+        if self.helpers > 0 { self.helpers } else { (2 * self.threads).max(4) }
     }
 
     /// A session for a connection that was just accepted.
