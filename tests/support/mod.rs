@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub(crate) mod chunked;
+pub(crate) mod crash;
 #[path = "../../crates/lobos-proto/tests/support/dice.rs"]
 pub(crate) mod dice;
 pub(crate) mod http;

@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     runtime: Runtime,
     home: TempDir,
     args: Vec<OsString>,
+    /// What of strace, if that is to watch it.
+    traced: Vec<String>,
 }
 
 impl Setup {
@@ -37,7 +39,7 @@ impl Setup {
     /// The bucket `bench` in a fresh folder of `parent`, which tells the file system.
     pub(crate) fn within(runtime: Runtime, parent: &Path) -> Self {
         let home = tempfile::tempdir_in(parent).unwrap();
-        let mut setup = Self { runtime, home, args: Vec::new() };
+        let mut setup = Self { runtime, home, args: Vec::new(), traced: Vec::new() };
         fs::create_dir(setup.home.path().join("bench")).unwrap();
         let dir = setup.home.path().join("bench");
         setup.args.extend(["--dir".into(), dir.into()]);
@@ -55,7 +57,8 @@ impl Setup {
 
     /// No bucket at all: the test gives its own `--dir`.
     pub(crate) fn bare(runtime: Runtime) -> Self {
-        Self { runtime, home: tempfile::tempdir().unwrap(), args: Vec::new() }
+        let home = tempfile::tempdir().unwrap();
+        Self { runtime, home, args: Vec::new(), traced: Vec::new() }
     }
 
     /// One more argument.
@@ -75,9 +78,18 @@ impl Setup {
         self
     }
 
+    /// Watched by strace with these arguments, which writes the file `trace` beside the buckets.
+    pub(crate) fn traced(mut self, args: &[&str]) -> Self {
+        let path = self.home.path().join("trace").to_str().unwrap().to_owned();
+        // -D: the server stays the child of the test.
+        let fixed = ["/usr/bin/strace", "-D", "-f", "-y", "-qq", "-o", &path];
+        self.traced = fixed.iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+        self
+    }
+
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
-        let mut command = contained(self.home.path());
+        let mut command = contained(self.home.path(), &self.traced);
         command.args(["--port", "0", "--runtime", self.runtime.0]);
         command.env("LOBOS_THREADS", "2").args(&self.args);
         if self.runtime.0 == "tokio" {
@@ -111,7 +123,7 @@ impl Setup {
                 break url.parse().unwrap();
             }
         };
-        let Self { runtime, home, args } = self;
+        let Self { runtime, home, args, .. } = self;
         Server { child, home: Some(home), address, said, log: Some(log), runtime, args }
     }
 }
@@ -140,13 +152,13 @@ exec "$@"
 "#;
 
 /// The command in a mount namespace of its own.
-fn contained(home: &Path) -> Command {
+fn contained(home: &Path, traced: &[String]) -> Command {
     let mut command = Command::new("/usr/bin/unshare");
     if !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "/bin/sh", "-c", CONTAIN, "sh"]).arg(home);
-    command.arg(env!("CARGO_BIN_EXE_lobos")).env_clear().stdin(Stdio::null());
+    command.args(traced).arg(env!("CARGO_BIN_EXE_lobos")).env_clear().stdin(Stdio::null());
     command
 }
 
@@ -197,11 +209,17 @@ impl Server {
     }
 
     /// Kills it and starts another on the same folder with the same arguments.
-    pub(crate) fn restarted(mut self) -> Self {
+    pub(crate) fn restarted(self) -> Self {
+        self.stopped().start()
+    }
+
+    /// Kills it; another one can be started on the same folder with the same arguments.
+    pub(crate) fn stopped(mut self) -> Setup {
         let home = self.home.take().unwrap();
-        let setup = Setup { runtime: self.runtime, home, args: std::mem::take(&mut self.args) };
+        let (runtime, args) = (self.runtime, std::mem::take(&mut self.args));
+        let setup = Setup { runtime, home, args, traced: Vec::new() };
         drop(self);
-        setup.start()
+        setup
     }
 
     /// Where it listens.
