@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the S3 clients of the tests: those in Python under target/, the others by apt;
-# and valgrind, which counts instructions.
+# and what else the tests need: valgrind counts instructions, strace watches what is synced, and
+# mkfs makes the file systems whose power is cut.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clients=$(cd "$here/../.." && pwd)/target/clients
@@ -14,10 +15,12 @@ flock 9 # test processes may start together
 unset PYTHONHOME PYTHONPATH
 packages=()
 [ -x /usr/bin/aws ] || packages+=(awscli)
-for name in curl rclone s3cmd s3fs valgrind; do
+for name in curl rclone s3cmd s3fs strace valgrind; do
     [ -x "/usr/bin/$name" ] || packages+=("$name")
 done
 [ -x /usr/bin/fusermount ] || packages+=(fuse3)
+[ -x /usr/sbin/mkfs.ext4 ] || packages+=(e2fsprogs)
+[ -x /usr/sbin/mkfs.xfs ] || packages+=(xfsprogs)
 /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
     "$here/apt" "${packages[@]}" >"$clients/apt.log" 2>&1 || { cat "$clients/apt.log" >&2; exit 1; }
