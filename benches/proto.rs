@@ -116,6 +116,7 @@ fn signatures(criterion: &mut Criterion) {
     let pair = Credentials {
         access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
         secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+        read_only: false,
     };
     let hosts = Hosts { names: vec!["s3.amazonaws.com".to_owned()] };
     let mut group = criterion.benchmark_group("signed head to request");

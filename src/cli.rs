@@ -92,6 +92,26 @@ pub(crate) struct Flags {
     #[arg(value_name = "ORIGIN", value_parser = origin, value_delimiter = ',')]
     pub(crate) cors_origin: Vec<String>,
 
+    /// Give browsers what other clients get, and not the page for people
+    #[arg(long, help_heading = "Network", env = "LOBOS_NO_PAGE", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) no_page: bool,
+
+    /// Speak HTTPS with this certificate: PEM, the chain behind it; SIGHUP reads it again
+    #[arg(long, help_heading = "Network", env = "LOBOS_TLS_CERT", hide_env = true)]
+    #[arg(value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Its key: PEM (PKCS#8, PKCS#1 or SEC1) without a password
+    #[arg(long, help_heading = "Network", env = "LOBOS_TLS_KEY", hide_env = true)]
+    #[arg(value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Answer 503 to more connections [default: what the limit of open files allows]
+    #[arg(long, help_heading = "Network", env = "LOBOS_MAX_CONNECTIONS", hide_env = true)]
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections: Option<u32>,
+
     /// Take only requests that are signed with this key and --secret-key
     #[arg(long, help_heading = "Access", env = "LOBOS_ACCESS_KEY", hide_env = true)]
     #[arg(value_name = "KEY")]
@@ -102,7 +122,7 @@ pub(crate) struct Flags {
     #[arg(value_name = "SECRET", value_parser = StringValueParser::new().map(Secret::from))]
     pub(crate) secret_key: Option<Secret>,
 
-    /// More keys, from a file with lines ACCESS:SECRET
+    /// More keys, from a file with lines ACCESS:SECRET, or ACCESS:SECRET:ro to read only
     #[arg(long, help_heading = "Access", env = "LOBOS_CREDENTIALS", hide_env = true)]
     #[arg(value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,
@@ -179,6 +199,9 @@ impl Flags {
         if self.dir.is_empty() && self.root.is_none() {
             return Err("no folder to serve; for example: lobos --dir photos".into());
         }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err("--tls-cert and --tls-key go together".into());
+        }
         let keys = credentials::wanted(self);
         if keys && self.no_auth {
             return Err("--no-auth and access keys exclude each other".into());
@@ -191,6 +214,11 @@ impl Flags {
             ));
         }
         Ok(())
+    }
+
+    /// What URLs of the server begin with.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls_cert.is_some() { "https" } else { "http" }
     }
 
     /// Whether an index is kept.

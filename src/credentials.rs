@@ -58,6 +58,8 @@ pub(crate) fn all(flags: &Flags) -> Result<Vec<Credentials>, String> {
 }
 
 /// The file has a pair `ACCESS:SECRET` on each line; empty lines and those after a `#` are none.
+/// With `:ro` at its end the pair may only read; `:rw` says that it may do all. A secret that has
+/// a colon itself needs one of the two: nobody shall guess what the last word is.
 fn read(file: &Path) -> Result<Vec<Credentials>, String> {
     let name = file.display();
     let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {name}: {e}"))?;
@@ -67,9 +69,11 @@ fn read(file: &Path) -> Result<Vec<Credentials>, String> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let pair = line.split_once(':').and_then(|(access, secret)| pair(access, secret));
-        let line = number + 1;
-        pairs.push(pair.ok_or_else(|| format!("line {line} of {name} is not ACCESS:SECRET"))?);
+        let pair = entry(line).ok_or_else(|| {
+            let line = number + 1;
+            format!("line {line} of {name} is not ACCESS:SECRET or ACCESS:SECRET:ro (or :rw)")
+        })?;
+        pairs.push(pair);
     }
     if pairs.is_empty() {
         return Err(format!("there is no line ACCESS:SECRET in {name}"));
@@ -77,10 +81,22 @@ fn read(file: &Path) -> Result<Vec<Credentials>, String> {
     Ok(pairs)
 }
 
+fn entry(line: &str) -> Option<Credentials> {
+    let (access, rest) = line.split_once(':')?;
+    let (secret, read_only) = match rest.rsplit_once(':') {
+        None => (rest, false),
+        Some((secret, "ro")) => (secret, true),
+        Some((secret, "rw")) => (secret, false),
+        Some(_) => return None,
+    };
+    pair(access, secret).map(|pair| Credentials { read_only, ..pair })
+}
+
 fn pair(access: &str, secret: &str) -> Option<Credentials> {
     let word = |c: char| !c.is_whitespace() && !c.is_control() && c != ',' && c != ':';
     let fits = !access.is_empty() && access.chars().all(word) && !secret.is_empty();
-    fits.then(|| Credentials { access_key: access.to_owned(), secret_key: secret.to_owned() })
+    let (access_key, secret_key) = (access.to_owned(), secret.to_owned());
+    fits.then_some(Credentials { access_key, secret_key, read_only: false })
 }
 
 #[cfg(test)]
@@ -127,18 +143,46 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             found(&[&["--credentials", path], args].concat())
         };
-        assert_eq!(read("# mine\n\nA:S\r\n B/x:s:t \n", &[]), pairs(&[("A", "S"), ("B/x", "s:t")]));
+        assert_eq!(read("# mine\n\nA:S\r\n B/x:st \n", &[]), pairs(&[("A", "S"), ("B/x", "st")]));
         let both = read("A:S", &["--access-key", "B", "--secret-key", "T"]);
         assert_eq!(both, pairs(&[("B", "T"), ("A", "S")]));
         let twice = read("A:hidden", &["--access-key", "A", "--secret-key", "T"]);
         assert_eq!(twice, Err("the access key 'A' is given twice".to_owned()));
-        for bad in ["A:S\nhidden", "A:S\n:hidden", "A:S\nA:", "A:S\nhid den:x"] {
+        for bad in [
+            "A:S\nhidden",
+            "A:S\n:hidden",
+            "A:S\nA:",
+            "A:S\nhid den:x",
+            "A:S\nB:hidden:RO",
+            "A:S\nB:hid:den",
+            "A:S\nB:hidden:",
+            "A:S\nB::ro",
+        ] {
             let error = read(bad, &[]).unwrap_err();
             assert!(error.starts_with("line 2 of ") && !error.contains("hid"), "{error}");
         }
         assert!(read("# none\n", &[]).unwrap_err().contains("no line"));
         std::fs::remove_file(&file).unwrap();
         assert!(found(&["--credentials", path]).unwrap_err().starts_with("cannot read "));
+    }
+
+    #[test]
+    fn rights() {
+        // A key of a file may only read if its line says so, whatever its secret looks like.
+        for (line, secret, read_only) in [
+            ("A:S", "S", false),
+            ("A:S:ro", "S", true),
+            ("A:S:rw", "S", false),
+            ("A:s:t:ro", "s:t", true),
+            ("A:s:ro:rw", "s:ro", false),
+            ("A:ro", "ro", false),
+        ] {
+            let pair = entry(line).unwrap();
+            assert_eq!((pair.secret_key.as_str(), pair.read_only), (secret, read_only), "{line}");
+        }
+        for bad in ["A", "A:", ":S", "A:s:t", "A::ro", "A:S:", "A:S:r"] {
+            assert!(entry(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

@@ -14,9 +14,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use lobos_drive::{Listener, Server, raise_file_limit};
+use lobos_drive::{Certificate, Listener, Server, raise_file_limit};
 use lobos_fs::{Durability, FsStore, Options};
-use lobos_proto::{Config, Hosts};
+use lobos_proto::{Config, Credentials, Hosts, Page};
 
 use cli::{Flags, Runtime};
 
@@ -41,6 +41,8 @@ fn run(flags: Flags) -> Result<(), String> {
     flags.check()?;
     let layout = buckets::layout(&flags)?;
     let config = config(&flags)?;
+    let certificate = certificate(&flags)?;
+    let connections = max_connections(flags.max_connections, raise_file_limit())?;
     let store = FsStore::open(layout.clone(), options(&flags)).map_err(|e| e.to_string())?;
     if !flags.read_only {
         store.sweep();
@@ -53,7 +55,8 @@ fn run(flags: Flags) -> Result<(), String> {
     server.threads = flags.threads();
     server.pin = flags.pin_threads_to_cpus;
     server.helpers = helpers(&flags);
-    server.max_connections = max_connections(raise_file_limit());
+    server.max_connections = connections;
+    server.certificate = certificate;
     server.stop.on_signals().map_err(|e| format!("cannot wait for signals: {e}"))?;
 
     report::started(&flags, &layout, &addresses);
@@ -90,15 +93,41 @@ fn options(flags: &Flags) -> Options {
 fn config(flags: &Flags) -> Result<Config, String> {
     // Only so that request ids of two runs differ.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let credentials = credentials::all(flags)?;
     Ok(Config {
         hosts: Hosts { names: flags.host.clone() },
         origins: flags.cors_origin.clone(),
-        credentials: credentials::all(flags)?,
         region: Some(flags.region.clone()).filter(|name| name != "any"),
         read_only: flags.read_only,
+        page: (!flags.no_page).then(|| page(flags, &credentials)),
+        credentials,
+        secure: flags.tls_cert.is_some(),
         connections: AtomicU64::new(since.as_secs() << 24 | u64::from(since.subsec_micros())),
         ..Config::default()
     })
+}
+
+fn page(flags: &Flags, credentials: &[Credentials]) -> Page {
+    let lobos_page::Page { document, policy } = lobos_page::page(&lobos_page::Setting {
+        read_only: flags.read_only,
+        keys: !credentials.is_empty(),
+        root: flags.root.is_some(),
+        region: if flags.region == "any" { "us-east-1".into() } else { flags.region.clone() },
+    });
+    Page { document, policy }
+}
+
+/// Reads the certificate, if there shall be one, and again at each SIGHUP.
+fn certificate(flags: &Flags) -> Result<Option<Certificate>, String> {
+    let (Some(chain), Some(key)) = (&flags.tls_cert, &flags.tls_key) else { return Ok(None) };
+    let certificate = Certificate::read(chain.clone(), key.clone())?;
+    let reloaded = |result| match result {
+        Ok(()) => report::say("the certificate was read again"),
+        Err(why) => report::say(&format!("the old certificate stays: {why}")),
+    };
+    let watched = certificate.reload_on_hangup(reloaded);
+    watched.map_err(|e| format!("cannot wait for signals: {e}"))?;
+    Ok(Some(certificate))
 }
 
 fn listen(flags: &Flags) -> Result<Listener, String> {
@@ -125,9 +154,26 @@ fn in_use(flags: &Flags) -> String {
     }
 }
 
-/// A connection needs a socket and, while it sends or stores, a file; some are for the rest.
-fn max_connections(files: u64) -> usize {
-    usize::try_from(files.saturating_sub(64) / 2).unwrap_or(usize::MAX).max(16)
+/// Descriptors for everything but connections.
+const OTHER_FILES: u64 = 64;
+
+/// A connection needs a socket and, while it sends or stores, a file; one that is refused, of which
+/// there may be an eighth, only a socket. Whoever asks for more takes it upon himself, as long as
+/// the sockets alone fit.
+fn max_connections(wanted: Option<u32>, files: u64) -> Result<usize, String> {
+    let left = files.saturating_sub(OTHER_FILES);
+    let Some(wanted) = wanted else {
+        let most = u128::from(left) * 8 / 17;
+        return Ok(usize::try_from(most).unwrap_or(usize::MAX).max(16));
+    };
+    if u64::from(wanted) > left {
+        return Err(format!(
+            "--max-connections {wanted} needs {} open files, and this process may have {files} \
+             (ulimit -n)",
+            u64::from(wanted) + OTHER_FILES
+        ));
+    }
+    Ok(usize::try_from(wanted).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
@@ -136,9 +182,13 @@ mod tests {
 
     #[test]
     fn connections_leave_room_for_files() {
-        // Every connection can have its file, and a tiny limit still serves.
-        assert_eq!(max_connections(1024), 480);
-        assert_eq!(max_connections(10), 16);
-        assert!(max_connections(u64::MAX) > 1_000_000);
+        // Every connection can have its file, a tiny limit still serves, and what cannot be is
+        // refused.
+        assert_eq!(max_connections(None, 1024), Ok(451));
+        assert_eq!(max_connections(None, 10), Ok(16));
+        assert!(max_connections(None, u64::MAX).is_ok_and(|most| most > 1_000_000));
+        assert_eq!(max_connections(Some(960), 1024), Ok(960));
+        let error = max_connections(Some(961), 1024).unwrap_err();
+        assert!(error.contains("needs 1025 open files") && error.contains("1024"), "{error}");
     }
 }

@@ -61,7 +61,7 @@ fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
         None => {}
     }
     for address in addresses {
-        let _ = writeln!(text, "listening on http://{address}");
+        let _ = writeln!(text, "listening on {}://{address}", flags.scheme());
     }
     text
 }
@@ -108,6 +108,8 @@ mod tests {
             assert_eq!(text.lines().last(), Some("listening on http://127.0.0.1:8080"));
             assert!(text.ends_with('\n'));
         }
+        let secure = said(&["--tls-cert", "c", "--tls-key", "k"]);
+        assert!(secure.ends_with("\nlistening on https://127.0.0.1:8080\n"), "{secure}");
         assert!(said(&["--listen", "::1"]).ends_with("http://[::1]:8080\n"));
     }
 

@@ -3,6 +3,10 @@
 //! `clients/setup.sh` installs them and `clients/with_*.py` drive them; `./run-clients` has the
 //! rest.
 
+#[path = "support/certificate.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "made for tests that use more of it")]
+mod certificate;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -22,11 +26,17 @@ struct Server {
 
 impl Server {
     /// Serves `home/photos`, and `home/other` as the bucket `extra`, on a free port.
-    fn start(runtime: &str, home: &Path) -> Self {
+    fn start(runtime: &str, home: &Path, secure: bool) -> Self {
         let log = home.join("server.log");
         let mut extra = std::ffi::OsString::from("extra=");
         extra.push(home.join("other"));
-        let child = Command::new(env!("CARGO_BIN_EXE_lobos"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lobos"));
+        if secure {
+            certificate::copy_to(home);
+            command.arg("--tls-cert").arg(home.join("server.pem"));
+            command.arg("--tls-key").arg(home.join("server.key"));
+        }
+        let child = command
             .args(["--port", "0", "--threads", "2", "--runtime", runtime, "--dir"])
             .arg(home.join("photos"))
             .arg("--dir")
@@ -91,6 +101,7 @@ fn python(venv: &str, script: &str) -> Command {
         .arg(venv.join("bin/python"))
         .args(["-B", "-X", "utf8"])
         .arg(scripts().join(script));
+    command.env("LOBOS_BINARY", env!("CARGO_BIN_EXE_lobos"));
     for name in ["PYTHONHOME", "PYTHONPATH"] {
         command.env_remove(name);
     }
@@ -115,11 +126,16 @@ fn try_to(command: &mut Command) -> Result<(), String> {
 
 /// A fresh folder, a fresh server, one script of one client in its virtual environment.
 fn check(runtime: &str, venv: &str, script: &str, version: &[&str]) {
+    check_by(runtime, venv, script, version, false);
+}
+
+/// The same, by HTTPS or not.
+fn check_by(runtime: &str, venv: &str, script: &str, version: &[&str], secure: bool) {
     set_up();
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     fs::create_dir(home.path().join("other")).expect("a second folder");
     run(python(venv, "folder.py").arg(home.path().join("photos")));
-    let mut server = Server::start(runtime, home.path());
+    let mut server = Server::start(runtime, home.path(), secure);
     let result = try_to(python(venv, script).arg(&server.url).arg(home.path()).args(version));
     let said = server.said();
     if let Err(failure) = result {
@@ -151,6 +167,7 @@ on_every_runtime! {
     aws_cli_v1: "venv", "with_aws.py", ["v1"];
     aws_cli_v2: "venv", "with_aws.py", ["v2"];
     awscrt: "venv", "with_awscrt.py", [];
+    chromium: "venv", "with_chromium.py", [env!("CARGO_BIN_EXE_lobos")];
     boto3: "venv", "with_boto3.py", [];
     boto3_parts: "venv", "with_boto3_parts.py", [];
     curl: "venv", "with_curl.py", [];
@@ -163,8 +180,44 @@ on_every_runtime! {
     s3fs_fuse: "venv", "with_s3fs_fuse.py", [];
 }
 
+/// The clients that are met by HTTPS, too, on each runtime.
+macro_rules! by_https {
+    ($($runtime:ident)*) => {
+        mod https {
+            $(mod $runtime {
+                #[test]
+                fn aws_cli_v2() {
+                    // What the first lines of the script say, with every byte compared.
+                    let (runtime, script) = (stringify!($runtime), "with_aws.py");
+                    crate::check_by(runtime, "venv", script, &["v2"], true);
+                }
+
+                #[test]
+                fn boto3() {
+                    // What the first lines of the script say, with every byte compared.
+                    crate::check_by(stringify!($runtime), "venv", "with_boto3.py", &[], true);
+                }
+
+                #[test]
+                fn curl() {
+                    // What the first lines of the script say, with every byte compared.
+                    crate::check_by(stringify!($runtime), "venv", "with_curl.py", &[], true);
+                }
+            })*
+        }
+    };
+}
+
+by_https!(mio tokio smol);
+
 // Each of their many commands takes the aws cli a second to start: a runtime each. boto3 does the
 // same on all three.
+
+#[test]
+fn page() {
+    // What a person does in a browser works, and leaves the right bytes.
+    check("mio", "venv", "with_page.py", &[]);
+}
 
 #[test]
 fn aws_cli_v1_parts() {

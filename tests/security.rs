@@ -9,12 +9,22 @@ use support::http::Request;
 use support::server::{Runtime, Server, Setup};
 use support::tree::files;
 
-on_every_runtime![rebinding, foreign_origin, own_origin, forms, preflight_refused];
+on_every_runtime![
+    rebinding,
+    foreign_origin,
+    own_origin,
+    forms,
+    preflight_refused,
+    fetch_metadata,
+    embedding_for_all,
+    objects_that_are_pages,
+];
 on_every_runtime!(
     with std::convert::identity;
     more_hosts,
     any_host,
     allowed_origin,
+    any_origin,
     read_only,
     read_only_root,
     open_address,
@@ -90,6 +100,107 @@ fn preflight_refused(server: &Server) {
     let refused = preflight(request).send().expect(403);
     assert_eq!(refused.find("Access-Control-Allow-Origin"), None);
     server.request("OPTIONS", "/bench/k").send().refusal();
+}
+
+fn fetch_metadata(server: &Server) {
+    // What the browser says of a request without an Origin counts: a page of another origin
+    // embeds nothing and changes nothing, and who follows its link sees the object.
+    server.store("k", "secret");
+    let ask = |method: &str, target: &str, site: &str, mode: &str| {
+        let request = server.request(method, target).header("Sec-Fetch-Site", site);
+        request.header("Sec-Fetch-Mode", mode).send()
+    };
+    for site in ["cross-site", "same-site", "of-tomorrow"] {
+        for target in ["/bench/k", "/bench?list-type=2", "/", "/bench/none", "/nothere/k"] {
+            for mode in ["no-cors", "cors", "websocket", "same-origin", ""] {
+                let refused = ask("GET", target, site, mode).error(403, "AccessDenied");
+                assert!(!refused.text().contains("secret"));
+                ask("HEAD", target, site, mode).expect(403);
+            }
+        }
+        for mode in ["no-cors", "navigate"] {
+            ask("DELETE", "/bench/k", site, mode).error(403, "AccessDenied");
+            ask("PUT", "/bench/new", site, mode).error(403, "AccessDenied");
+            ask("POST", "/bench", site, mode).error(403, "AccessDenied");
+        }
+        assert_eq!(ask("GET", "/bench/k", site, "navigate").expect(200).text(), "secret");
+        // Nor does the page of this server, if the browser says that another one is behind it.
+        let own = format!("http://{}", server.address());
+        let put = server.request("PUT", "/bench/new").header("Origin", own);
+        put.header("Sec-Fetch-Site", site).body("x").send().error(403, "AccessDenied");
+    }
+    for site in ["same-origin", "none", ""] {
+        ask("GET", "/bench/k", site, "no-cors").expect(200);
+        ask("PUT", "/bench/k", site, "cors").expect(200);
+    }
+    assert_eq!(files(&server.path("")), ["k"]);
+}
+
+fn embedding_for_all(server: &Server) {
+    // A rule of the bucket for all origins lets all pages embed its objects.
+    server.store("k", "x");
+    let rules = "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin>\
+        <AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
+    server.put("/bench?cors", rules).expect(200);
+    let embed = |method: &str| {
+        let request = server.request(method, "/bench/k").header("Sec-Fetch-Site", "cross-site");
+        request.header("Sec-Fetch-Mode", "no-cors").send()
+    };
+    assert_eq!(embed("GET").expect(200).header("Cross-Origin-Resource-Policy"), "cross-origin");
+    embed("DELETE").error(403, "AccessDenied");
+    let one = rules.replace(">*<", ">https://page.example<");
+    server.put("/bench?cors", one).expect(200);
+    embed("GET").error(403, "AccessDenied");
+}
+
+fn objects_that_are_pages(server: &Server) {
+    // What a browser would run gets a sandbox, however its type is written; all other types stay
+    // as they are.
+    for (kind, sandboxed) in [
+        ("text/html", true),
+        ("TEXT/HTML; charset=utf-8", true),
+        ("text/html\t;x", true),
+        ("image/svg+xml", true),
+        ("application/xhtml+xml", true),
+        ("application/xml", true),
+        ("text/xml", true),
+        ("text/xsl", true),
+        ("multipart/x-mixed-replace; boundary=x", true),
+        ("text/plain,text/html", true),
+        ("text/html,text/plain", true),
+        ("text/plain , image/svg+xml;a=b", true),
+        ("text/plain", false),
+        ("image/png", false),
+        ("application/pdf", false),
+        ("application/htmlx", false),
+    ] {
+        let put = server.request("PUT", "/bench/k").header("Content-Type", kind).body("x");
+        put.send().expect(200);
+        let got = server.get("/bench/k").expect(200);
+        let policy = got.find("Content-Security-Policy");
+        assert_eq!(policy, sandboxed.then_some("sandbox"), "{kind}");
+        assert_eq!(got.header("X-Content-Type-Options"), "nosniff");
+        let target = format!("/bench/k?response-content-type={}", kind.replace(' ', "%20"));
+        server
+            .request("PUT", "/bench/k")
+            .header("Content-Type", "a/b")
+            .body("x")
+            .send()
+            .expect(200);
+        let got = server.get(&target.replace(['\t', '+'], "%2B"));
+        let policy = got.expect(200).find("Content-Security-Policy").map(str::to_owned);
+        assert!(kind.contains('\t') || policy.is_some() == sandboxed, "{kind}");
+    }
+}
+
+fn any_origin(runtime: &Runtime) {
+    // --cors-origin '*' lets every page in, also to embed.
+    let server = Setup::new(*runtime).arg("--cors-origin=*").start();
+    let put = server.request("PUT", "/bench/k").header("Origin", "https://page.example");
+    put.header("Sec-Fetch-Site", "cross-site").body("x").send().expect(200);
+    let embed = server.request("GET", "/bench/k").header("Sec-Fetch-Site", "cross-site");
+    let got = embed.header("Sec-Fetch-Mode", "no-cors").send().expect(200);
+    assert_eq!(got.header("Cross-Origin-Resource-Policy"), "cross-origin");
 }
 
 fn more_hosts(runtime: &Runtime) {

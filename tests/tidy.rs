@@ -258,6 +258,7 @@ fn dependencies_point_one_way() {
         ("lobos-digest", &["lobos-md5"]),
         ("lobos-proto", &["lobos-digest"]),
         ("lobos-fs", &["lobos-digest", "lobos-proto"]),
+        ("lobos-page", &["lobos-digest"]),
         ("lobos-drive", &["lobos-proto"]),
         ("lobos-mio", &["lobos-drive", "lobos-proto"]),
         ("lobos-tokio", &["lobos-drive", "lobos-proto"]),

@@ -128,6 +128,29 @@ fn access() {
 }
 
 #[test]
+fn tls() {
+    // A certificate and its key go together, and change the scheme.
+    let flags = with(&["--tls-cert", "a.pem", "--tls-key", "b.pem"]);
+    assert_eq!((flags.check(), flags.scheme()), (Ok(()), "https"));
+    assert_eq!((flags.tls_cert, flags.tls_key), (Some("a.pem".into()), Some("b.pem".into())));
+    assert_eq!(with(&[]).scheme(), "http");
+    for alone in ["--tls-cert", "--tls-key"] {
+        let error = with(&[alone, "a.pem"]).check().unwrap_err();
+        assert_eq!(error, "--tls-cert and --tls-key go together");
+    }
+}
+
+#[test]
+fn max_connections() {
+    // --max-connections is at least one; without it the limit of open files decides.
+    assert_eq!(with(&[]).max_connections, None);
+    assert_eq!(with(&["--max-connections", "9"]).max_connections, Some(9));
+    for bad in ["0", "-1", "4294967296", "all"] {
+        refused(&["--max-connections", bad]);
+    }
+}
+
+#[test]
 fn hosts() {
     // --host takes bare names, repeated or with commas, in lower case.
     let flags = with(&["--host", "S3.example.org", "--host", "a,*"]);

@@ -37,6 +37,9 @@ class Place:
         self.bucket = home / BUCKET
         self.local = home / "local"
         self.local.mkdir(exist_ok=True)
+        trusted = home / "server.pem"
+        if trusted.exists():  # the server speaks HTTPS
+            ENV.update({name: str(trusted) for name in ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE")})
         self.env = {**ENV, "HOME": str(self.local)}
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the S3 clients of the tests: those in Python under target/, the others by apt;
-# and what else the tests need: valgrind counts instructions, strace watches what is synced, and
-# mkfs makes the file systems whose power is cut.
+# and what else the tests need: valgrind counts instructions, strace watches calls and makes them
+# fail, and mkfs makes the file systems whose power is cut.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clients=$(cd "$here/../.." && pwd)/target/clients
@@ -15,7 +15,8 @@ flock 9 # test processes may start together
 unset PYTHONHOME PYTHONPATH
 packages=()
 [ -x /usr/bin/aws ] || packages+=(awscli)
-for name in curl rclone s3cmd s3fs strace valgrind; do
+[ -x /usr/bin/chromedriver ] || packages+=(chromium chromium-driver)
+for name in curl openssl rclone s3cmd s3fs strace valgrind; do
     [ -x "/usr/bin/$name" ] || packages+=("$name")
 done
 [ -x /usr/bin/fusermount ] || packages+=(fuse3)

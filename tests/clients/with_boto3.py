@@ -179,7 +179,7 @@ def presigned(place):
 def host_style(place):
     """The bucket as a part of the host name, as boto3 sends it to any name but an address."""
     plain = socket.getaddrinfo
-    port = place.url.rsplit(":", 1)[1]
+    scheme, _, port = place.url.split(":")
 
     def local(host, *rest, **named):
         host = host.decode() if isinstance(host, bytes) else host
@@ -187,7 +187,7 @@ def host_style(place):
 
     socket.getaddrinfo = local  # not every machine resolves *.localhost
     try:
-        s3 = client(f"http://localhost:{port}")
+        s3 = client(f"{scheme}://localhost:{port}")
         answer = s3.get_object(**at("before/with some spaces.txt"))
         folder.same("get", answer["Body"].read(), folder.body("with some spaces.txt"))
         keys = s3.list_objects_v2(Bucket=checks.BUCKET, Prefix="before/one/")["Contents"]

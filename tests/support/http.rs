@@ -1,10 +1,13 @@
 //! An HTTP/1.1 client that sends whatever a test wants and reads what RFC 9112 says. It checks on
 //! every answer what must always hold.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustls::ClientConnection;
+
+use super::certificate;
 use super::server::PATIENCE;
 use super::xml;
 
@@ -17,11 +20,13 @@ pub(crate) struct Request {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     sized: bool,
+    secure: bool,
 }
 
 impl Request {
     pub(crate) fn new(address: SocketAddr, method: &str, target: &str) -> Self {
         Self {
+            secure: false,
             address,
             method: method.to_owned(),
             target: target.to_owned(),
@@ -29,6 +34,12 @@ impl Request {
             body: Vec::new(),
             sized: matches!(method, "PUT" | "POST"),
         }
+    }
+
+    /// By TLS.
+    pub(crate) fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
+        self
     }
 
     /// Adds a header; Host replaces the one that is there anyway.
@@ -76,7 +87,22 @@ impl Request {
 
     /// Sends it on a connection of its own.
     pub(crate) fn send(&self) -> Response {
-        self.on(&mut Connection::new(self.address))
+        self.on(&mut Connection::open(self.address, self.secure))
+    }
+
+    /// Sends it as the last one of a connection of its own; `None` if there is none or it ends
+    /// before a whole answer has come. It must end.
+    pub(crate) fn attempt(&self) -> Option<Response> {
+        let last = self.clone().header("Connection", "close");
+        let stream = TcpStream::connect(self.address).ok()?;
+        let mut connection = Connection::of(stream);
+        // Who is refused early may find the connection closed.
+        connection.stream.write_all(&last.bytes()).ok();
+        if let Err(error) = connection.stream.read_to_end(&mut connection.buffer) {
+            let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+            assert!(!waited, "neither an answer nor an end");
+        }
+        connection.is_whole(&self.method).then(|| connection.response(&self.method))
     }
 
     /// Sends it on this connection and reads the answer.
@@ -160,21 +186,49 @@ impl Response {
 /// One TCP connection and what has arrived on it.
 pub(crate) struct Connection {
     stream: TcpStream,
+    tls: Option<Box<ClientConnection>>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self { stream, tls: None, buffer: Vec::new() }
+    }
+
+    /// With TLS or without.
+    pub(crate) fn open(address: SocketAddr, secure: bool) -> Self {
+        let mut connection = Self::new(address);
+        if secure {
+            connection.tls = Some(Box::new(certificate::client()));
+        }
+        connection
     }
 
     /// Sends these bytes.
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).unwrap();
+        self.try_write(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends these bytes, if the server still takes any.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return self.stream.write_all(bytes) };
+        while tls.is_handshaking() {
+            tls.complete_io(&mut self.stream)?;
+        }
+        for piece in bytes.chunks(16 << 10) {
+            tls.writer().write_all(piece)?;
+            while tls.wants_write() {
+                tls.write_tls(&mut self.stream)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends these bytes, `size` at a time with a pause after each piece.
@@ -188,6 +242,11 @@ impl Connection {
     /// Says that nothing more will be sent; answers are still read.
     pub(crate) fn half_close(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Vanishes without a word: the other side gets a reset.
+    pub(crate) fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
     }
 
     /// Whether nothing arrives for a moment.
@@ -204,8 +263,8 @@ impl Connection {
     /// Whether the server closes the connection and sends nothing more before.
     pub(crate) fn is_closed(&mut self) -> bool {
         assert!(self.buffer.is_empty(), "{}", String::from_utf8_lossy(&self.buffer));
-        match self.stream.read(&mut [0]) {
-            Ok(count) => count == 0,
+        match self.try_fill() {
+            Ok(more) => !more,
             Err(error) => error.kind() == ErrorKind::ConnectionReset,
         }
     }
@@ -236,6 +295,17 @@ impl Connection {
         response
     }
 
+    /// Whether a whole answer to a request with this method has arrived.
+    fn is_whole(&self, method: &str) -> bool {
+        let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") else {
+            return false;
+        };
+        let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.filter(|_| method != "HEAD").map_or(0, |l| l.parse().unwrap());
+        self.buffer.len() - end - 4 >= length
+    }
+
     fn head(&mut self) -> (u16, Vec<(String, String)>) {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -258,10 +328,34 @@ impl Connection {
 
     /// Reads more; false at the end of the stream.
     fn fill(&mut self) -> bool {
+        self.try_fill().unwrap()
+    }
+
+    /// [`Connection::fill`], unless the connection breaks.
+    pub(crate) fn try_fill(&mut self) -> io::Result<bool> {
         let mut block = vec![0; 256 << 10];
-        let count = self.stream.read(&mut block).unwrap();
-        self.buffer.extend_from_slice(&block[..count]);
-        count > 0
+        loop {
+            let count = self.stream.read(&mut block)?;
+            let Some(tls) = &mut self.tls else {
+                self.buffer.extend_from_slice(&block[..count]);
+                return Ok(count > 0);
+            };
+            let (mut records, before) = (&block[..count], self.buffer.len());
+            loop {
+                tls.read_tls(&mut records)?;
+                tls.process_new_packets().map_err(io::Error::other)?;
+                match tls.reader().read_to_end(&mut self.buffer) {
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                    _ => {}
+                }
+                if records.is_empty() {
+                    break;
+                }
+            }
+            if count == 0 || self.buffer.len() > before {
+                return Ok(self.buffer.len() > before);
+            }
+        }
     }
 
     /// Reads at least `count` more bytes of a body that is read by hand.
@@ -274,8 +368,18 @@ impl Connection {
 
     /// Everything that arrives until the server closes.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
-        self.stream.read_to_end(&mut self.buffer).ok();
+        while self.try_fill().unwrap_or_default() {}
         std::mem::take(&mut self.buffer)
+    }
+
+    /// The status of an answer without a body; `None` if the connection ends before it.
+    pub(crate) fn try_status(&mut self) -> Option<u16> {
+        while !self.buffer.windows(4).any(|w| w == b"\r\n\r\n") {
+            if !self.try_fill().unwrap_or_default() {
+                return None;
+            }
+        }
+        Some(self.head().0)
     }
 
     /// Reads a head only; the body is left for [`Connection::read`].

@@ -3,14 +3,17 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
+pub(crate) mod certificate;
 pub(crate) mod chunked;
 pub(crate) mod crash;
 #[path = "../../crates/lobos-proto/tests/support/dice.rs"]
 pub(crate) mod dice;
 pub(crate) mod http;
 pub(crate) mod pages;
+pub(crate) mod second;
 pub(crate) mod server;
 pub(crate) mod sign;
+pub(crate) mod strace;
 pub(crate) mod tree;
 pub(crate) mod xml;
 

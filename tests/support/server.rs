@@ -12,10 +12,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::certificate;
 use super::http::{Connection, Request, Response};
 
 /// How long a start, an answer or an end may take, on a machine that has other things to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Limits of a user namespace.
+const LIMITS: &str = "/proc/sys/user/";
 
 /// The value of `--runtime`.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +30,8 @@ pub(crate) struct Setup {
     runtime: Runtime,
     home: TempDir,
     args: Vec<OsString>,
+    mount: String,
+    secure: bool,
     /// What of strace, if that is to watch it.
     traced: Vec<String>,
 }
@@ -39,7 +45,7 @@ impl Setup {
     /// The bucket `bench` in a fresh folder of `parent`, which tells the file system.
     pub(crate) fn within(runtime: Runtime, parent: &Path) -> Self {
         let home = tempfile::tempdir_in(parent).unwrap();
-        let mut setup = Self { runtime, home, args: Vec::new(), traced: Vec::new() };
+        let mut setup = Self::in_home(runtime, home);
         fs::create_dir(setup.home.path().join("bench")).unwrap();
         let dir = setup.home.path().join("bench");
         setup.args.extend(["--dir".into(), dir.into()]);
@@ -57,8 +63,35 @@ impl Setup {
 
     /// No bucket at all: the test gives its own `--dir`.
     pub(crate) fn bare(runtime: Runtime) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        Self { runtime, home, args: Vec::new(), traced: Vec::new() }
+        Self::in_home(runtime, tempfile::tempdir().unwrap())
+    }
+
+    fn in_home(runtime: Runtime, home: TempDir) -> Self {
+        Self {
+            runtime,
+            home,
+            args: Vec::new(),
+            mount: String::new(),
+            secure: false,
+            traced: Vec::new(),
+        }
+    }
+
+    /// A line of sh that mounts something for the server, in the folder that holds all others. Who
+    /// looks at it goes by [`Server::seen`].
+    pub(crate) fn mount(mut self, line: &str) -> Self {
+        self.mount = line.to_owned();
+        self
+    }
+
+    /// The same with TLS, by the certificate of all tests.
+    pub(crate) fn secure(mut self) -> Self {
+        certificate::copy_to(self.home.path());
+        for (flag, name) in [("--tls-cert", "server.pem"), ("--tls-key", "server.key")] {
+            self.args.extend([flag.into(), self.home.path().join(name).into()]);
+        }
+        self.secure = true;
+        self
     }
 
     /// One more argument.
@@ -87,12 +120,37 @@ impl Setup {
         self
     }
 
+    /// A limit of the kernel for it, by its name in /proc/sys/user, and no mount.
+    pub(crate) fn limit(mut self, (name, value): (&str, u32)) -> Self {
+        self.mount = format!("echo {value} > {LIMITS}{name}");
+        self
+    }
+
     /// Starts it and waits until it accepts connections.
     pub(crate) fn start(self) -> Server {
-        let mut command = contained(self.home.path(), &self.traced);
-        command.args(["--port", "0", "--runtime", self.runtime.0]);
-        command.env("LOBOS_THREADS", "2").args(&self.args);
-        if self.runtime.0 == "tokio" {
+        let scheme = if self.secure { "https" } else { "http" };
+        self.start_by(scheme)
+    }
+
+    /// [`Setup::start`] with arguments that make its URL begin with this.
+    pub(crate) fn start_by(self, scheme: &str) -> Server {
+        let Self { runtime, home, args, mount, secure, traced } = self;
+        let mut server = Self::launch(runtime, home.path(), (args, mount, traced), scheme);
+        (server.home, server.secure) = (Some(home), secure);
+        server
+    }
+
+    fn launch(
+        runtime: Runtime,
+        home: &Path,
+        (args, mount, traced): (Vec<OsString>, String, Vec<String>),
+        scheme: &str,
+    ) -> Server {
+        let mut command = contained(home, mount.contains(LIMITS), &traced);
+        command.env("LOBOS_TEST_MOUNT", &mount);
+        command.args(["--port", "0", "--runtime", runtime.0]);
+        command.env("LOBOS_THREADS", "2").args(&args);
+        if runtime.0 == "tokio" {
             // Nobody may notice whether there is an index: every test meets one on one runtime.
             command.env("LOBOS_ENABLE_LOBOS_INDEX", "1");
         }
@@ -117,14 +175,15 @@ impl Setup {
                 child.kill().ok();
                 panic!("not listening; stdout {said:?}, stderr {:?}", log.join());
             };
-            let url = line.strip_prefix("listening on http://").map(str::to_owned);
+            let start = format!("listening on {scheme}://");
+            let url = line.strip_prefix(&start).map(str::to_owned);
             said.push(line);
             if let Some(url) = url {
                 break url.parse().unwrap();
             }
         };
-        let Self { runtime, home, args, .. } = self;
-        Server { child, home: Some(home), address, said, log: Some(log), runtime, args }
+        let (home, log, secure) = (None, Some(log), false);
+        Server { child, home, address, said, log, runtime, args, mount, secure }
     }
 }
 
@@ -148,13 +207,15 @@ for outside in "$home/.." / /tmp /var/tmp /dev/shm /home /run; do
     fi
 done
 cd "$home"
+eval "$LOBOS_TEST_MOUNT"
+unset LOBOS_TEST_MOUNT
 exec "$@"
 "#;
 
-/// The command in a mount namespace of its own.
-fn contained(home: &Path, traced: &[String]) -> Command {
+/// The command in a mount namespace of its own, and with a limit in a user namespace too.
+fn contained(home: &Path, limited: bool, traced: &[String]) -> Command {
     let mut command = Command::new("/usr/bin/unshare");
-    if !rustix::process::geteuid().is_root() {
+    if limited || !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "/bin/sh", "-c", CONTAIN, "sh"]).arg(home);
@@ -193,13 +254,15 @@ fn wait(child: &mut Child) -> ExitStatus {
 /// A running server.
 pub(crate) struct Server {
     child: Child,
-    /// Absent only when it goes on to another server.
+    /// Absent when it goes on to another server, and of the second one on a folder.
     home: Option<TempDir>,
     address: SocketAddr,
     said: Vec<String>,
     log: Option<JoinHandle<String>>,
     runtime: Runtime,
     args: Vec<OsString>,
+    mount: String,
+    secure: bool,
 }
 
 impl Server {
@@ -216,10 +279,23 @@ impl Server {
     /// Kills it; another one can be started on the same folder with the same arguments.
     pub(crate) fn stopped(mut self) -> Setup {
         let home = self.home.take().unwrap();
-        let (runtime, args) = (self.runtime, std::mem::take(&mut self.args));
-        let setup = Setup { runtime, home, args, traced: Vec::new() };
+        let (args, mount) = (std::mem::take(&mut self.args), std::mem::take(&mut self.mount));
+        let (runtime, secure) = (self.runtime, self.secure);
+        let setup = Setup { runtime, home, args, mount, secure, traced: Vec::new() };
         drop(self);
         setup
+    }
+
+    /// Another server with the same arguments, and so on the same folder, which is this one's.
+    pub(crate) fn second(&self) -> Self {
+        let how = (self.args.clone(), self.mount.clone(), Vec::new());
+        Setup::launch(self.runtime, self.home(), how, "http")
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        // Whatever contains it has become it.
+        self.child.id()
     }
 
     /// Where it listens.
@@ -237,6 +313,24 @@ impl Server {
         self.home.as_ref().unwrap().path()
     }
 
+    /// The same folder with what is mounted in it for the server only.
+    pub(crate) fn seen(&self) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
+        root.join(self.home().strip_prefix("/").unwrap())
+    }
+
+    /// Runs a line of sh where the server is: with its mounts, in the folder of [`Server::seen`].
+    pub(crate) fn inside(&self, line: &str) {
+        let mut command = Command::new("/usr/bin/nsenter");
+        command.args(["--target", &self.pid().to_string(), "--mount"]);
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        let line = format!("cd '{}' && {line}", self.home().display());
+        let done = command.args(["/bin/sh", "-c", &line]).output().unwrap();
+        assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// A path in the bucket `bench`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home().join("bench").join(name)
@@ -251,12 +345,12 @@ impl Server {
 
     /// A fresh connection.
     pub(crate) fn connect(&self) -> Connection {
-        Connection::new(self.address)
+        Connection::open(self.address, self.secure)
     }
 
     /// A request to be completed and sent.
     pub(crate) fn request(&self, method: &str, target: &str) -> Request {
-        Request::new(self.address, method, target)
+        Request::new(self.address, method, target).secure(self.secure)
     }
 
     /// GET.
@@ -303,6 +397,11 @@ impl Server {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for the end of the process.
     pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
         let status = wait(&mut self.child);
@@ -313,11 +412,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let ended = self.child.try_wait().ok().flatten();
         self.child.kill().ok();
         self.child.wait().ok();
         if std::thread::panicking() {
             let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
-            let log = format!("log of the server: {log}\n");
+            let ended = ended.map_or_else(|| "it runs".to_owned(), |status| status.to_string());
+            let log = format!("log of the server ({ended}): {log}\n");
             std::io::Write::write_all(&mut std::io::stderr(), log.as_bytes()).ok();
         }
     }

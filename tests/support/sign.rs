@@ -34,7 +34,30 @@ impl Signer<'_> {
         headers: &[(&str, &str)],
         payload: &str,
     ) -> Signed {
-        let time = basic(0);
+        self.sign_with(request, (method, path, query), host, headers, (payload, basic(0)))
+    }
+
+    /// Signs a request without a body as a clock does that is so many seconds late.
+    pub(crate) fn sign_at(
+        &self,
+        request: Request,
+        target: (&str, &str, &str),
+        host: &str,
+        late: i64,
+    ) -> Request {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let time = at(now.checked_add_signed(-late).unwrap());
+        self.sign_with(request, target, host, &[], (&sha256(b""), time)).request
+    }
+
+    fn sign_with(
+        &self,
+        request: Request,
+        (method, path, query): (&str, &str, &str),
+        host: &str,
+        headers: &[(&str, &str)],
+        (payload, time): (&str, String),
+    ) -> Signed {
         let mut all = vec![("host", host), ("x-amz-content-sha256", payload)];
         all.push(("x-amz-date", &time));
         all.extend(headers);
@@ -59,13 +82,25 @@ impl Signer<'_> {
 
     /// A presigned URL's target for GET, signed `age` seconds ago.
     pub(crate) fn presign(&self, path: &str, host: &str, age: u64, expires: u64) -> String {
+        self.presign_for("GET", path, host, age, expires)
+    }
+
+    /// The same for any method.
+    pub(crate) fn presign_for(
+        &self,
+        method: &str,
+        path: &str,
+        host: &str,
+        age: u64,
+        expires: u64,
+    ) -> String {
         let time = basic(age);
         let credential = format!("{}/{}", self.access_key, self.scope(&time)).replace('/', "%2F");
         let query = format!(
             "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={time}\
              &X-Amz-Expires={expires}&X-Amz-SignedHeaders=host"
         );
-        let canonical = format!("GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
+        let canonical = format!("{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
         let scope = self.scope(&time);
         let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(canonical.as_bytes()));
         let signature = hex(&hmac(&self.key(&time), text.as_bytes()));
@@ -123,7 +158,11 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
 
 /// `yyyyMMddTHHmmssZ`, so many seconds ago.
 pub(crate) fn basic(age: u64) -> String {
-    let secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - age;
+    at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - age)
+}
+
+/// `yyyyMMddTHHmmssZ`, so many seconds after 1970.
+fn at(secs: u64) -> String {
     let iso = Timestamp { nanos: secs * 1_000_000_000 }.to_iso8601();
     let basic: String = iso.chars().filter(|c| !"-:".contains(*c)).collect();
     format!("{}Z", &basic[..15])

@@ -32,6 +32,11 @@ impl Buffer {
         &self.memory[self.start..self.end]
     }
 
+    /// The unread bytes, for whoever turns them into others.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.end]
+    }
+
     /// Where the next bytes go; unread ones move to the front first. Empty if there is no room.
     pub fn space(&mut self) -> &mut [u8] {
         // Little is left unread when more is wanted: a piece of a head or of a chunk line.

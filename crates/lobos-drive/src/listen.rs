@@ -1,25 +1,21 @@
 //! Listening sockets, and what to do when accepting fails: go on.
 
-use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, ipproto, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::busy::Spare;
 
 /// How many connections the kernel keeps for us until we accept them.
 const BACKLOG: i32 = 4096;
 
 /// How long to accept nothing when descriptors or memory have run out.
 pub const PAUSE: Duration = Duration::from_millis(50);
-
-/// What the client hears that cannot be served.
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
-    Connection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// Sockets that listen, all on the same port if that was left to the kernel.
 #[derive(Debug)]
@@ -109,7 +105,7 @@ pub fn raise_file_limit() -> u64 {
 /// One listening socket, with a descriptor in reserve.
 pub struct Acceptor {
     socket: TcpListener,
-    spare: Cell<Option<File>>,
+    spare: Spare,
 }
 
 /// What [`Acceptor::accept`] met.
@@ -127,11 +123,12 @@ pub enum Accepted {
 
 impl Acceptor {
     fn new(socket: TcpListener) -> Self {
-        Self { socket, spare: Cell::new(spare()) }
+        Self { socket, spare: Spare::new() }
     }
 
     /// Accepts one connection. Nothing that goes wrong here ends the service.
     pub fn accept(&self) -> Accepted {
+        self.spare.take_back();
         match self.accept_socket() {
             Ok(socket) => {
                 // It fails if the peer is gone already, which the first read tells, too.
@@ -140,7 +137,7 @@ impl Acceptor {
             }
             Err(Errno::AGAIN) => Accepted::WouldBlock,
             Err(Errno::MFILE | Errno::NFILE) => {
-                self.refuse();
+                self.spare.lend(|| self.accept_socket());
                 Accepted::Pause
             }
             Err(Errno::NOBUFS | Errno::NOMEM) => Accepted::Pause,
@@ -165,15 +162,6 @@ impl Acceptor {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         rustix::net::accept_with(&self.socket, flags)
     }
-
-    /// Gives the spare descriptor to one client, so that it hears a word and does not hang.
-    fn refuse(&self) {
-        self.spare.set(None);
-        if let Ok(socket) = self.accept_socket() {
-            let _ = rustix::net::send(&socket, BUSY, SendFlags::NOSIGNAL);
-        }
-        self.spare.set(spare());
-    }
 }
 
 /// To wait until there is something to accept.
@@ -187,10 +175,6 @@ impl AsRawFd for Acceptor {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
-}
-
-fn spare() -> Option<File> {
-    File::open("/dev/null").ok()
 }
 
 #[cfg(test)]

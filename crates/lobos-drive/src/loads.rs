@@ -12,6 +12,8 @@ pub struct Loads(Arc<[AtomicUsize]>);
 pub struct Load {
     loads: Loads,
     thread: usize,
+    /// Connections of all threads, with this one, when it came.
+    total: usize,
 }
 
 impl Loads {
@@ -30,7 +32,7 @@ impl Loads {
         let counts = self.0.iter().map(|n| n.load(Ordering::Relaxed)).enumerate();
         let thread = counts.min_by_key(|(_, count)| *count).map_or(0, |(thread, _)| thread);
         self.0[thread].fetch_add(1, Ordering::Relaxed);
-        Load { loads: self.clone(), thread }
+        Load { loads: self.clone(), thread, total: self.total() }
     }
 }
 
@@ -38,6 +40,11 @@ impl Load {
     /// Which thread it is.
     pub fn thread(&self) -> usize {
         self.thread
+    }
+
+    /// How many connections there were when it came, itself included.
+    pub fn total(&self) -> usize {
+        self.total
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use lobos_proto::Clock;
 
 use crate::{
-    Bell, Phase, Readiness, Scratch, Seat, Service, Session, SystemClock, Turn, Wake, turn,
+    Bell, Load, Phase, Readiness, Scratch, Seat, Service, Session, SystemClock, Turn, Wake, turn,
 };
 
 /// One thread of a server.
@@ -23,12 +23,13 @@ pub struct Local {
 impl Local {
     /// For this thread.
     pub fn new(service: Arc<Service>) -> Rc<Self> {
-        Rc::new(Self { service, scratch: RefCell::default(), bell: Rc::default() })
+        let scratch = RefCell::new(service.scratch());
+        Rc::new(Self { service, scratch, bell: Rc::default() })
     }
 
     /// A new connection: its session, and its seat until it is closed.
-    pub fn open(&self) -> (Session, Seat) {
-        (self.service.session(SystemClock.now()), self.bell.seat())
+    pub fn open(&self, load: &Load) -> (Session, Seat) {
+        (self.service.session(load, SystemClock.now()), self.bell.seat())
     }
 
     /// One turn of a connection of this thread.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use lobos_proto::{Config, Now, Store};
+use lobos_proto::{Code, Config, Error, Now, Store};
 
+use crate::heavy::Heavy;
+use crate::tls::{RECORD, Tls};
 use crate::turn::SCRATCH;
-use crate::{Acceptor, Grace, Listener, Load, Loads, Phase, Session, Stop};
+use crate::{Acceptor, Certificate, Grace, Listener, Load, Loads, Phase, Scratch, Session, Stop};
 
 /// What to serve, where, and with how many threads.
 pub struct Server {
@@ -26,8 +28,11 @@ pub struct Server {
     /// Threads for heavy jobs, at most. With 0 there are twice as many as event loops and at least
     /// 4; where most jobs wait for a disk, more of them wait at once.
     pub helpers: usize,
-    /// Connections beyond this many wait until others are closed.
+    /// Connections beyond this many are answered SlowDown and closed; when too many of those are
+    /// there as well, others wait to be accepted.
     pub max_connections: usize,
+    /// Speaks TLS with this; without, plain HTTP.
+    pub certificate: Option<Certificate>,
     /// How long stopping may take.
     pub grace: Grace,
     /// Ends it.
@@ -39,15 +44,17 @@ impl Server {
     pub fn new(listener: Listener, config: Arc<Config>, store: Arc<dyn Store>) -> Self {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let max_connections = usize::MAX;
-        let (grace, stop) = (Grace::default(), Stop::new());
+        let (certificate, grace, stop) = (None, Grace::default(), Stop::new());
+        let (pin, helpers) = (false, 0);
         Self {
             listener,
             config,
             store,
             threads,
-            pin: false,
-            helpers: 0,
+            pin,
+            helpers,
             max_connections,
+            certificate,
             grace,
             stop,
         }
@@ -58,21 +65,29 @@ impl Server {
     /// # Panics
     /// If the limits do not fit the buffers.
     pub fn open(self) -> (Vec<Acceptor>, Arc<Service>) {
-        assert!(self.config.limits.head < SCRATCH, "limits.head must be below {SCRATCH}");
+        // With TLS there must be room for the rest of a record behind a head.
+        let room = if self.certificate.is_some() { 2 * RECORD } else { 0 };
+        let most = SCRATCH - room;
+        assert!(self.config.limits.head < most, "limits.head must be below {most}");
         let service = Service {
             loads: Loads::new(self.threads),
+            heavy: Arc::new(Heavy::new(self.config.limits.heavy)),
             threads: self.threads.max(1),
             helpers: self.helpers,
             config: self.config,
             store: self.store,
             pin: self.pin,
             max_connections: self.max_connections,
+            certificate: self.certificate,
             grace: self.grace,
             stop: self.stop,
         };
         (self.listener.into_acceptors(), Arc::new(service))
     }
 }
+
+/// For a client that is one too many.
+const TOO_MANY: &str = "This server has as many connections as it may have.";
 
 /// What the threads of a server share.
 pub struct Service {
@@ -82,7 +97,9 @@ pub struct Service {
     helpers: usize,
     pin: bool,
     loads: Loads,
+    heavy: Arc<Heavy>,
     max_connections: usize,
+    certificate: Option<Certificate>,
     grace: Grace,
     stop: Stop,
 }
@@ -98,14 +115,31 @@ impl Service {
         if self.helpers > 0 { self.helpers } else { (2 * self.threads).max(4) }
     }
 
-    /// A session for a connection that was just accepted.
-    pub fn session(&self, now: Now) -> Session {
-        Session::new(Arc::clone(&self.config), Arc::clone(&self.store), now)
+    /// The memory of one thread.
+    pub fn scratch(&self) -> Scratch {
+        Scratch::new(Arc::clone(&self.heavy))
     }
 
-    /// Whether there are as many connections as there may be.
+    /// A session for a connection that was just accepted.
+    pub fn session(&self, load: &Load, now: Now) -> Session {
+        let mut session = Session::new(Arc::clone(&self.config), Arc::clone(&self.store), now);
+        if let Some(certificate) = &self.certificate {
+            let deadline = now.instant.checked_add(self.config.patience.head);
+            match certificate.accept() {
+                Ok(accepted) => session.set_tls(Box::new(Tls::new(accepted, deadline))),
+                Err(_) => session.abort(),
+            }
+        }
+        if load.total() > self.max_connections {
+            session.refuse(Error::new(Code::SlowDown).message(TOO_MANY), now);
+        }
+        session
+    }
+
+    /// Whether there are as many connections as there may be, with those that are only told so.
     pub fn is_full(&self) -> bool {
-        self.loads.total() >= self.max_connections
+        let refused = (self.max_connections / 8).clamp(4, 256);
+        self.loads.total() >= self.max_connections.saturating_add(refused)
     }
 
     /// Chooses the thread for a new connection.

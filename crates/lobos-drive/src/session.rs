@@ -9,7 +9,8 @@ use lobos_proto::{
 };
 
 use crate::stop::Phase;
-use crate::{Buffer, Done, Job};
+use crate::tls::Tls;
+use crate::{Buffer, Done, Job, warn};
 
 /// What a driver does next.
 #[must_use]
@@ -68,6 +69,8 @@ pub struct Session {
     aborted: bool,
     /// No upload is waited for any more.
     leaving: bool,
+    /// Stands between the socket and all of this.
+    tls: Option<Box<Tls>>,
 }
 
 impl Session {
@@ -84,7 +87,52 @@ impl Session {
             lent: false,
             aborted: false,
             leaving: false,
+            tls: None,
         }
+    }
+
+    /// The bytes of the socket are TLS from now on.
+    pub(crate) fn set_tls(&mut self, tls: Box<Tls>) {
+        self.tls = Some(tls);
+    }
+
+    /// Its TLS, for whoever works with it and the rest of the session at once. Without it the
+    /// bytes of the socket are what they are.
+    pub(crate) fn take_tls(&mut self) -> Option<Box<Tls>> {
+        self.tls.take()
+    }
+
+    /// Whether the bytes of the socket are TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether TLS has something to send before anything else.
+    pub(crate) fn must_flush(&self) -> bool {
+        let unsent = self.tls.as_ref().is_some_and(|tls| !tls.unsent().is_empty());
+        // Who did not take it in time does not get it any more.
+        unsent && !self.aborted && !self.connection.is_closed()
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Answers with this before any request, and closes then. Nothing is read but to be dropped.
+    pub(crate) fn refuse(&mut self, error: Error, now: Now) {
+        self.connection.refuse(error, now);
+    }
+
+    /// Closes its side without an answer, and drops what still comes.
+    pub(crate) fn hang_up(&mut self) {
+        self.release();
+        self.connection.hang_up();
+    }
+
+    /// Whether nothing is missing of what was to be sent.
+    pub(crate) fn is_whole(&self) -> bool {
+        let output = self.transmit();
+        !self.aborted && output.head.is_empty() && output.body.is_empty()
     }
 
     /// Takes over an empty buffer to read into, larger than `Config::limits.head`. What was kept
@@ -131,6 +179,11 @@ impl Session {
         self.buffer.filled(count);
     }
 
+    /// Bytes that TLS has decrypted into the space, which must have room for them.
+    pub(crate) fn take_in(&mut self, bytes: &[u8]) {
+        self.buffer.extend(bytes);
+    }
+
     /// The peer will send no more bytes.
     pub fn peer_closed(&mut self, _now: Now) {
         self.connection.peer_closed();
@@ -141,6 +194,9 @@ impl Session {
         assert!(self.out.is_none(), "a job is out");
         if self.aborted {
             return Need::Close;
+        }
+        if self.is_handshaking() {
+            return Need::Read { expect: 0 };
         }
         let (used, step) = self.connection.step(self.buffer.bytes(), now);
         let need = match step {
@@ -153,7 +209,12 @@ impl Session {
             Step::Call(request) => self.call(request),
             Step::Held(bytes) => self.held(bytes),
             Step::Commit(expected) => self.commit(expected),
-            Step::HalfClose => Need::HalfClose,
+            Step::HalfClose => {
+                if self.connection.met_tls() {
+                    warn::met_tls();
+                }
+                Need::HalfClose
+            }
             Step::Close => {
                 self.release();
                 Need::Close
@@ -224,12 +285,20 @@ impl Session {
     /// When [`Session::timed_out`] is to be called, if nothing happens before. A job that is out
     /// takes as long as it takes.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.out.is_some() { None } else { self.connection.deadline() }
+        if self.out.is_some() {
+            return None;
+        }
+        let handshake = self.tls.as_ref().and_then(|tls| tls.deadline());
+        handshake.or_else(|| self.connection.deadline())
     }
 
     /// The deadline has passed.
     pub fn timed_out(&mut self, now: Now) {
-        self.connection.timed_out(now);
+        match &self.tls {
+            Some(tls) if tls.is_handshaking() && !tls.is_late(now) => {}
+            Some(tls) if tls.is_handshaking() => self.abort(),
+            _ => self.connection.timed_out(now),
+        }
     }
 
     /// The socket or the source failed: an upload is dropped without a trace, the next need is
@@ -250,6 +319,7 @@ impl Session {
         self.leaving = phase >= Phase::Leaving;
         match phase {
             Phase::Running => {}
+            _ if self.is_handshaking() => self.abort(),
             Phase::Leaving if self.is_receiving() => self.abort(),
             Phase::Finishing | Phase::Leaving => self.finish(),
             Phase::Over => self.abort(),

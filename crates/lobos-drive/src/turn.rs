@@ -3,10 +3,13 @@
 
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use lobos_proto::Now;
 use rustix::net::Shutdown;
 
+use crate::heavy::Heavy;
+use crate::secure::{self, Records};
 use crate::zerocopy::{self, Received, Sent};
 use crate::{Buffer, Cold, Done, Job, Need, Phase, Session};
 
@@ -71,17 +74,23 @@ pub struct Readiness {
 pub struct Scratch {
     buffers: Vec<Buffer>,
     output: Box<[u8]>,
+    records: Records,
     cold: Cold,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        let output = vec![0; zerocopy::OUTPUT].into();
-        Self { buffers: Vec::new(), output, cold: Cold::default() }
-    }
+    heavy: Arc<Heavy>,
 }
 
 impl Scratch {
+    pub(crate) fn new(heavy: Arc<Heavy>) -> Self {
+        let output = vec![0; zerocopy::OUTPUT].into();
+        Self {
+            buffers: Vec::new(),
+            output,
+            records: Records::default(),
+            cold: Cold::default(),
+            heavy,
+        }
+    }
+
     fn take(&mut self) -> Buffer {
         self.buffers.pop().unwrap_or_else(|| Buffer::with_capacity(SCRATCH))
     }
@@ -106,7 +115,10 @@ pub fn turn(
     let work = AssertUnwindSafe(|| {
         match wake {
             Wake::Ready => {}
-            Wake::Done(done) => session.done(done, now),
+            Wake::Done(done) => {
+                scratch.heavy.done(&done);
+                session.done(done, now);
+            }
             Wake::Late(job) => session.done(job.run(), now),
             Wake::TimedOut => session.timed_out(now),
             Wake::Stop(phase) => session.stop(phase),
@@ -131,15 +143,17 @@ fn run(
     scratch: &mut Scratch,
     now: Now,
 ) -> Turn {
-    let Scratch { output, cold, .. } = scratch;
+    let Scratch { output, records, cold, heavy, .. } = scratch;
     let (mut bytes, mut jobs) = (0, 0);
     let mut closed = false;
     loop {
-        match session.next(now) {
+        // What TLS has to say goes first.
+        let need = if session.must_flush() { Need::Write } else { session.next(now) };
+        match need {
             Need::Read { .. } if closed => return Turn::Close,
             Need::Read { .. } if !ready.readable => return Turn::Read,
             Need::Read { .. } if bytes >= TURN_BYTES => return Turn::Again,
-            Need::Read { .. } => match zerocopy::receive(&socket, session, now) {
+            Need::Read { .. } => match zerocopy::receive(&socket, session, records, now) {
                 Ok(Received::Full) => bytes += SCRATCH as u64,
                 Ok(Received::Some(count)) => {
                     bytes += count as u64;
@@ -150,14 +164,17 @@ fn run(
                 Err(_) => return Turn::Close,
             },
             Need::Write if !ready.writable => return Turn::Write,
-            Need::Write => match zerocopy::send(&socket, session, output, cold, now) {
+            Need::Write => match zerocopy::send(&socket, session, output, records, cold, now) {
                 Ok(Sent::All(count)) => bytes += count,
                 Ok(Sent::WouldBlock) => ready.writable = false,
                 Ok(Sent::Turn) => return Turn::Again,
                 Ok(Sent::Cold(range)) => return Turn::Work(session.warm(range)),
                 Err(_) => return Turn::Close,
             },
-            Need::Work(job) if job.is_heavy() => return Turn::Work(job),
+            Need::Work(job) if job.is_heavy() => match heavy.admit(job) {
+                Ok(job) => return Turn::Work(job),
+                Err(refused) => session.done(refused, now),
+            },
             Need::Work(job) if job.is_late() => return Turn::Late(job),
             Need::Work(job) => {
                 session.done(job.run(), now);
@@ -166,11 +183,16 @@ fn run(
                     return Turn::Again;
                 }
             }
-            Need::HalfClose => match rustix::net::shutdown(&socket, Shutdown::Write) {
-                Ok(()) => {}
-                Err(_) => return Turn::Close,
-            },
-            Need::Close => return Turn::Close,
+            Need::HalfClose => {
+                secure::close(socket.as_fd(), session, records);
+                if rustix::net::shutdown(&socket, Shutdown::Write).is_err() {
+                    return Turn::Close;
+                }
+            }
+            Need::Close => {
+                secure::close(socket.as_fd(), session, records);
+                return Turn::Close;
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use lobos_proto::{Now, Source};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
+use crate::secure::{self, Records};
 use crate::{Cold, Session};
 
 /// A body up to this size is read behind its head and both go out in one packet train.
@@ -49,23 +50,39 @@ pub enum Sent {
     Cold(Range<u64>),
 }
 
-/// Receives once into the space of the session.
+/// Receives once into the space of the session, through its TLS if it has one.
 ///
 /// # Errors
 /// The connection is broken.
-pub fn receive(socket: impl AsFd, session: &mut Session, now: Now) -> io::Result<Received> {
+pub fn receive(
+    socket: impl AsFd,
+    session: &mut Session,
+    records: &mut Records,
+    now: Now,
+) -> io::Result<Received> {
+    if session.is_secure() {
+        return secure::receive(socket.as_fd(), session, records, now);
+    }
     let space = session.space();
     let room = space.len();
-    match retry(|| rustix::net::recv(&socket, &mut *space, RecvFlags::empty())) {
-        Ok((_, 0)) => {
+    match receive_into(socket.as_fd(), space)? {
+        Some(0) => {
             session.peer_closed(now);
             Ok(Received::Closed)
         }
-        Ok((_, count)) => {
+        Some(count) => {
             session.received(count, now);
             Ok(if count == room { Received::Full } else { Received::Some(count) })
         }
-        Err(Errno::AGAIN) => Ok(Received::WouldBlock),
+        None => Ok(Received::WouldBlock),
+    }
+}
+
+/// Receives once; 0 is the end, and nothing is there yet if it is `None`.
+pub(crate) fn receive_into(socket: BorrowedFd<'_>, space: &mut [u8]) -> io::Result<Option<usize>> {
+    match retry(|| rustix::net::recv(socket, &mut *space, RecvFlags::empty())) {
+        Ok((_, count)) => Ok(Some(count)),
+        Err(Errno::AGAIN) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -80,6 +97,7 @@ pub fn send(
     socket: impl AsFd,
     session: &mut Session,
     memory: &mut [u8],
+    records: &mut Records,
     cold: &mut Cold,
     now: Now,
 ) -> io::Result<Sent> {
@@ -95,7 +113,10 @@ pub fn send(
             limit = limit.min(ahead.max(1));
         }
         let has_body = !session.transmit().body.is_empty();
-        let mut once = || send_once(socket.as_fd(), session, memory, limit);
+        let mut once = || match session.is_secure() {
+            true => secure::send_once(socket.as_fd(), session, records, memory, limit),
+            false => send_once(socket.as_fd(), session, memory, limit),
+        };
         match if has_body { cold.watch(once) } else { once() } {
             Ok(None) => return Ok(Sent::All(total)),
             Ok(Some(count)) => {
@@ -179,6 +200,19 @@ fn copied(
     if head.len() >= memory.len() {
         return plain(socket, head, true);
     }
+    let count = fill(head, source, body.clone(), limit, memory)?;
+    let more = ((count - head.len()) as u64) < body.end - body.start;
+    plain(socket, &memory[..count], more)
+}
+
+/// Head and as much of the body as fits into `memory` behind it, and into the limit.
+pub(crate) fn fill(
+    head: &[u8],
+    source: &dyn Source,
+    body: Range<u64>,
+    limit: u64,
+    memory: &mut [u8],
+) -> io::Result<usize> {
     let (front, room) = memory.split_at_mut(head.len());
     front.copy_from_slice(head);
     let left = body.end - body.start;
@@ -194,12 +228,11 @@ fn copied(
         }
         count += read;
     }
-    let more = (count as u64) < left;
-    plain(socket, &memory[..head.len() + count], more)
+    Ok(head.len() + count)
 }
 
 /// `more` holds the last packet back until more has come.
-fn plain(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<u64> {
+pub(crate) fn plain(socket: BorrowedFd<'_>, bytes: &[u8], more: bool) -> io::Result<u64> {
     let more = if more { SendFlags::MORE } else { SendFlags::empty() };
     let count = retry(|| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | more))?;
     Ok(count as u64)

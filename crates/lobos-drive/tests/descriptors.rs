@@ -1,6 +1,6 @@
 //! Running out of descriptors. A process of its own, since the limit is one for all threads.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -28,10 +28,14 @@ fn accepting_goes_on() -> io::Result<()> {
     }
     assert!((5..=20).contains(&sockets.len()), "{}", sockets.len());
     let refused = &mut clients[sockets.len()];
+    // What nobody has read must not turn the answer into a reset.
+    refused.write_all(&[b'x'; 50_000])?;
+    assert!(matches!(acceptors[0].accept(), Accepted::Pause));
     refused.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut answer = String::new();
     refused.read_to_string(&mut answer)?;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("<Error><Code>SlowDown</Code>"), "{answer}");
     sockets.clear();
     assert!(matches!(acceptors[0].accept(), Accepted::Socket(_)));
     setrlimit(Resource::Nofile, limit)?;

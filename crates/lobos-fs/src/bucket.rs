@@ -8,6 +8,7 @@ use lobos_digest::{Algorithm, Hasher, Together};
 use lobos_proto::{BucketName, Code, Error};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use crate::error;
 use crate::locks::Locks;
@@ -175,9 +176,10 @@ pub(crate) fn open_beneath(
     open_with(dir, path, flags, resolve)
 }
 
-fn open_with(
+/// Opens `path` beneath `dir`, however often the kernel asks for another try.
+pub(crate) fn open_with(
     dir: BorrowedFd<'_>,
-    path: &str,
+    path: impl Arg + Copy,
     flags: OFlags,
     resolve: ResolveFlags,
 ) -> Result<OwnedFd, Errno> {

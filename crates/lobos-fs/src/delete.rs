@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
+use crate::locks::Write;
 use crate::ours::Has;
 use crate::{aside, error, folder, locks, object, sidecar};
 
@@ -19,18 +20,18 @@ pub(crate) fn delete(
     conditions: &DeleteConditions,
 ) -> Result<(), Error> {
     let _locked = bucket.shared().locks.lock(bucket, key.as_str());
-    let _alone = match conditions.is_empty() {
-        true => None,
+    let write = match conditions.is_empty() {
+        true => Write::Plain,
         // Nothing is written for a delete that fails anyway.
         false if !check(bucket, key, conditions)? => return Ok(()),
-        false => {
-            let alone = locks::between_processes(bucket, key.as_str());
-            let alone = alone.map_err(|e| bucket.failed(e))?;
-            check(bucket, key, conditions)?;
-            Some(alone)
-        }
+        false => Write::Conditional,
     };
-    remove(bucket, key.as_str())
+    let held = locks::between_processes(bucket, key.as_str(), write);
+    let held = held.map_err(|e| bucket.failed(e))?;
+    if write == Write::Conditional {
+        check(bucket, key, conditions)?;
+    }
+    remove(bucket, key.as_str(), held.has)
 }
 
 /// Holds the conditions against the object as it is now; whether there is one.
@@ -42,8 +43,7 @@ fn check(bucket: &Bucket, key: &Key, conditions: &DeleteConditions) -> Result<bo
 }
 
 /// Removes the object, if there is one. The lock of the key is held.
-pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
-    let has = bucket.has();
+fn remove(bucket: &Bucket, key: &str, has: Has) -> Result<(), Error> {
     // First, so that it does not show where the file is gone.
     if has.aside {
         aside::remove(bucket, key)?;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::bucket::Bucket;
 use crate::meta::{Meta, Stamp};
 use crate::object::Found;
-use crate::sidecar::{self, Owner};
+use crate::sidecar::{self, Owner, Unread};
 use crate::{clock, error, key, warn};
 
 /// On folders that we made; they may be removed when they are empty.
@@ -24,22 +24,24 @@ pub(crate) fn is_marked(
     bucket: &Bucket,
     folder: BorrowedFd<'_>,
     path: &str,
-) -> Option<(Timestamp, ETag)> {
-    let (_, stamp, etag) = mark(bucket, folder, path)?;
-    Some((stamp.modified(), etag))
+) -> Result<Option<(Timestamp, ETag)>, Errno> {
+    let mark = mark(bucket, folder, path)?;
+    Ok(mark.map(|(_, stamp, etag)| (stamp.modified(), etag)))
 }
 
 /// The object `path/`, if the folder is there and marked.
 pub(crate) fn object(bucket: &Bucket, path: &str) -> Result<Option<Found>, Error> {
     let Some(fd) = open(bucket, path)? else { return Ok(None) };
-    let Some((meta, stamp, etag)) = mark(bucket, fd.as_fd(), path) else { return Ok(None) };
+    let mark = mark(bucket, fd.as_fd(), path).map_err(error::read)?;
+    let Some((meta, stamp, etag)) = mark else { return Ok(None) };
     Ok(Some(Found { file: None, stamp, meta, etag, aside: false }))
 }
 
 /// The folder that is the object `path/`, opened, and what is kept of it.
 pub(crate) fn marked(bucket: &Bucket, path: &str) -> Result<Option<(OwnedFd, Meta)>, Error> {
     let Some(fd) = open(bucket, path)? else { return Ok(None) };
-    Ok(mark(bucket, fd.as_fd(), path).map(|(meta, ..)| (fd, meta)))
+    let mark = mark(bucket, fd.as_fd(), path).map_err(error::read)?;
+    Ok(mark.map(|(meta, ..)| (fd, meta)))
 }
 
 fn open(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Error> {
@@ -56,27 +58,35 @@ fn open(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Error> {
 
 /// The content of `path/` never changes: its tag holds whatever happens in the folder, and its
 /// time is that of the PUT and not that of the last change inside.
-fn mark(bucket: &Bucket, fd: BorrowedFd<'_>, path: &str) -> Option<(Meta, Stamp, ETag)> {
-    let owner = owner(bucket, fd)?;
-    let meta = sidecar::read(bucket, fd, owner).ok()??;
-    if meta.key.as_deref().is_some_and(|k| k.strip_suffix('/') != Some(path)) {
-        return None;
-    }
-    let stamp = meta.stamp?;
-    let kept = if bucket.has_md5() { meta.md5_etag() } else { None };
-    Some((meta, stamp, kept.unwrap_or_else(|| stamp.etag())))
+fn mark(
+    bucket: &Bucket,
+    fd: BorrowedFd<'_>,
+    path: &str,
+) -> Result<Option<(Meta, Stamp, ETag)>, Errno> {
+    let Some(owner) = owner(bucket, fd)? else { return Ok(None) };
+    let meta = match sidecar::read(bucket, fd, owner) {
+        Ok(meta) => meta,
+        Err(Unread::Gone) => None,
+        Err(Unread::Failed(e)) => return Err(e),
+    };
+    let is_of = |meta: &Meta| meta.key.as_deref().is_none_or(|k| k.strip_suffix('/') == Some(path));
+    Ok(meta.filter(is_of).and_then(|meta| {
+        let stamp = meta.stamp?;
+        let kept = if bucket.has_md5() { meta.md5_etag() } else { None };
+        Some((meta, stamp, kept.unwrap_or_else(|| stamp.etag())))
+    }))
 }
 
 /// The inode is only asked for where metadata is kept by it; elsewhere that would be a call too
 /// many per folder of a listing.
-fn owner(bucket: &Bucket, fd: BorrowedFd<'_>) -> Option<Owner<'static>> {
+fn owner(bucket: &Bucket, fd: BorrowedFd<'_>) -> Result<Option<Owner<'static>>, Errno> {
     let mut one = [0; 1];
     let here = !bucket.shared().quirks.no_xattrs;
     let inode = match fgetxattr(fd, crate::meta::XATTR, &mut one[..]) {
-        Err(Errno::NODATA) if here => return None,
-        _ => fstat(fd).ok()?.st_ino,
+        Err(Errno::NODATA) if here => return Ok(None),
+        _ => fstat(fd)?.st_ino,
     };
-    Some(Owner { inode, name: "" })
+    Ok(Some(Owner { inode, name: "" }))
 }
 
 /// Makes the folder `path` with its parents where they are missing, and marks it as the object
@@ -122,7 +132,7 @@ pub(crate) fn unmark(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Err
         Err(e) if error::is_missing(e) => return Ok(None),
         Err(e) => return Err(error::write(e)),
     };
-    if mark(bucket, fd.as_fd(), path).is_none() {
+    if mark(bucket, fd.as_fd(), path).map_err(error::write)?.is_none() {
         return Ok(Some(fd));
     }
     let inode = fstat(&fd).map_err(error::write)?.st_ino;
@@ -196,7 +206,7 @@ fn is_at(folder: BorrowedFd<'_>, holder: BorrowedFd<'_>, name: &str) -> bool {
 
 /// Whether we made the folder and it is not an object itself.
 pub(crate) fn may_go(bucket: &Bucket, folder: BorrowedFd<'_>, path: &str) -> bool {
-    is_made(bucket, folder) && mark(bucket, folder, path).is_none()
+    is_made(bucket, folder) && mark(bucket, folder, path).is_ok_and(|mark| mark.is_none())
 }
 
 fn is_made(bucket: &Bucket, folder: BorrowedFd<'_>) -> bool {

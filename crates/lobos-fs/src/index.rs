@@ -275,7 +275,9 @@ impl Inner {
                 let at_root = path.is_empty();
                 let attrs = self.look(bucket, (folder.as_fd(), id), &names, at_root);
                 let names = Arc::new(names.with_attrs(attrs));
-                let mark = (!at_root).then(|| folder::is_marked(bucket, folder.as_fd(), path));
+                // What cannot be told now is asked for when it is listed.
+                let mark = || folder::is_marked(bucket, folder.as_fd(), path).ok();
+                let mark = (!at_root).then(mark).flatten();
                 // Kept by the inode elsewhere, it is no attribute of the folder.
                 let mark = mark.filter(|_| !bucket.shared().quirks.no_xattrs);
                 self.live.finish(&ticket, Arc::clone(&names), mark, *round);

@@ -1,5 +1,5 @@
-//! Who may change a key now: one thread of this process, and for conditional writes one process
-//! of this machine.
+//! Who may change a key now: one thread of this process, and while one writes under a condition
+//! one process of this machine.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,8 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
-use crate::key;
+use crate::ours::Has;
+use crate::{error, key};
 
 /// How many keys can be changed at once. Writes that wait for the disk hold their lock meanwhile:
 /// of hundreds of them hardly two may have the same.
@@ -17,7 +18,8 @@ const STRIPES: usize = 4096;
 /// How many lock files a bucket has at most.
 const FILES: u64 = 64;
 
-const FOLDER: &str = ".lobos/lock";
+/// The folder of the files that are locked.
+pub(crate) const FOLDER: &str = ".lobos/lock";
 
 /// One lock for all keys with the same hash, and one for what becomes of folders.
 pub(crate) struct Locks {
@@ -64,41 +66,86 @@ fn stripe(bucket: &Bucket, key: &str) -> usize {
     usize::try_from((hash ^ (hash >> 32)) % STRIPES as u64).unwrap_or(0)
 }
 
-/// Held by a write with If-Match besides the lock of the process, so that it cannot be lost
-/// against one of another process. Writes without a condition do not take it.
-pub(crate) fn between_processes(bucket: &Bucket, key: &str) -> Result<OwnedFd, Errno> {
-    lock_file(bucket, file_number(key))
+/// Held besides the lock of the process, where anybody has ever written under a condition.
+pub(crate) struct Held {
+    _files: [Option<OwnedFd>; 2],
+    /// What the bucket has since then.
+    pub(crate) has: Has,
+}
+
+/// Whether what is written depends on what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// With If-Match, say: no other process may change the key between the look and the write.
+    Conditional,
+    /// As it comes: it need only wait for those. Where there has never been one it costs one call,
+    /// and may miss the very first one.
+    Plain,
+}
+
+/// The lock between processes.
+pub(crate) fn between_processes(bucket: &Bucket, key: &str, write: Write) -> Result<Held, Errno> {
+    hold(bucket, &[file_number(key)], write)
 }
 
 /// Those of two keys, in the same order whoever asks.
 pub(crate) fn both_between_processes(
     bucket: &Bucket,
     keys: [&str; 2],
-) -> Result<(OwnedFd, Option<OwnedFd>), Errno> {
+    write: Write,
+) -> Result<Held, Errno> {
     let mut numbers = keys.map(file_number);
     numbers.sort_unstable();
     let [first, second] = numbers;
-    let held = lock_file(bucket, first)?;
-    let other = (first != second).then(|| lock_file(bucket, second)).transpose()?;
-    Ok((held, other))
+    hold(bucket, if first == second { &numbers[..1] } else { &numbers }, write)
+}
+
+fn hold(bucket: &Bucket, numbers: &[u64], write: Write) -> Result<Held, Errno> {
+    let has = bucket.has();
+    let mut files = [None, None];
+    if write == Write::Plain && !has.locks {
+        return Ok(Held { _files: files, has });
+    }
+    for (file, number) in files.iter_mut().zip(numbers) {
+        *file = lock_file(bucket, *number, write)?;
+    }
+    // That may have taken its time.
+    let has = if files[0].is_some() { bucket.has() } else { has };
+    Ok(Held { _files: files, has })
 }
 
 fn file_number(key: &str) -> u64 {
     key::hash(key.as_bytes()) % FILES
 }
 
-fn lock_file(bucket: &Bucket, number: u64) -> Result<OwnedFd, Errno> {
-    bucket.make_ours(FOLDER)?;
-    let file = bucket.open_ours(&format!("{FOLDER}/{number:02}"), OFlags::RDWR | OFlags::CREATE)?;
-    exclusively(&file)?;
-    Ok(file)
+fn lock_file(bucket: &Bucket, number: u64, write: Write) -> Result<Option<OwnedFd>, Errno> {
+    let path = format!("{FOLDER}/{number:02}");
+    let (flags, operation) = match write {
+        Write::Conditional => {
+            bucket.make_ours(FOLDER)?;
+            (OFlags::RDWR | OFlags::CREATE, FlockOperation::LockExclusive)
+        }
+        Write::Plain => (OFlags::RDONLY, FlockOperation::LockShared),
+    };
+    match bucket.open_ours(&path, flags) {
+        Err(e) if write == Write::Plain && error::is_missing(e) => Ok(None),
+        file => {
+            let file = file?;
+            wait(&file, operation)?;
+            Ok(Some(file))
+        }
+    }
 }
 
 /// Waits for the lock of an open file. It ends when the file is closed, also by a process that
 /// dies. A file system without locks is taken as it is.
 pub(crate) fn exclusively(file: &OwnedFd) -> Result<(), Errno> {
+    wait(file, FlockOperation::LockExclusive)
+}
+
+fn wait(file: &OwnedFd, operation: FlockOperation) -> Result<(), Errno> {
     loop {
-        match flock(file, FlockOperation::LockExclusive) {
+        match flock(file, operation) {
             Err(Errno::INTR) => {}
             Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(()),
             Err(e) => return Err(e),

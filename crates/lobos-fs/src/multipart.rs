@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use lobos_proto::op::{AbortMultipartUpload, CreateMultipartUpload, CreatedUpload};
 use lobos_proto::{Code, Error, Key, Timestamp};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -52,7 +52,12 @@ impl UploadId {
 
     fn new() -> Result<Self, Errno> {
         let mut random = [0_u8; 16];
-        getrandom(&mut random, GetRandomFlags::empty())?;
+        // So few bytes come whole; a signal can only keep us from the first ones of a boot.
+        while let Err(e) = getrandom(&mut random, GetRandomFlags::empty()) {
+            if e != Errno::INTR {
+                return Err(e);
+            }
+        }
         let mut text = format!("{:016x}", clock::next());
         for byte in random {
             let _ = write!(text, "{byte:02x}");
@@ -128,6 +133,10 @@ pub(crate) fn abort(bucket: &Bucket, request: &AbortMultipartUpload) -> Result<(
     let id = UploadId::parse(&request.upload).ok_or_else(none)?;
     let folder = Folder::open(bucket, &id).map_err(error::write)?.ok_or_else(none)?;
     folder.lock().map_err(error::write)?;
+    if folder.is_headless().map_err(error::write)? {
+        // An abort that did not get to its end.
+        return folder.remove(bucket).map_err(error::write);
+    }
     Opened::new(bucket, &request.upload, &request.key, OFlags::RDONLY)?;
     // A time to come is no condition, as S3 has it.
     let now = Timestamp { nanos: clock::next() };
@@ -162,11 +171,20 @@ impl Folder {
         locks::exclusively(&self.fd)
     }
 
+    /// Whether somebody has begun to remove it.
+    fn is_headless(&self) -> Result<bool, Errno> {
+        match statat(&self.fd, head::NAME, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(false),
+            Err(Errno::NOENT) => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Removes it with all that is in it. The head goes first: then the upload is no more, and
     /// a part that is under way finds that out.
     fn remove(&self, bucket: &Bucket) -> Result<(), Errno> {
-        ignore_missing(unlinkat(&self.fd, head::NAME, AtFlags::empty()))?;
         let uploads = bucket.open_ours(FOLDER, OFlags::PATH | OFlags::DIRECTORY)?;
+        ignore_missing(unlinkat(&self.fd, head::NAME, AtFlags::empty()))?;
         for _ in 0..TRIES {
             match unlinkat(&uploads, self.id.0.as_str(), AtFlags::REMOVEDIR) {
                 Err(Errno::NOTEMPTY | Errno::EXIST) => {}

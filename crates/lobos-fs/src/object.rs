@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
-use crate::sidecar::{self, Gone, Owner};
+use crate::sidecar::{self, Owner, Unread};
 use crate::snapshot::Id;
 use crate::{aside, bytes, clock, error, folder, mime, readers, warn};
 
@@ -96,14 +96,16 @@ pub(crate) fn find(bucket: &Bucket, key: &Key) -> Result<Option<Object>, Error> 
 /// As [`find`], with all that is kept of it.
 pub(crate) fn find_kept(bucket: &Bucket, key: &Key) -> Result<Option<Found>, Error> {
     for _ in 0..TRIES {
-        if let Ok(found) = try_find(bucket, key.as_str())? {
-            return Ok(found);
+        match try_find(bucket, key.as_str())? {
+            Ok(found) => return Ok(found),
+            Err(Unread::Failed(e)) => return Err(error::read(e)),
+            Err(Unread::Gone) => {}
         }
     }
     Err(Error::new(Code::SlowDown).cause("the object is replaced all the time"))
 }
 
-fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Found>, Gone>, Error> {
+fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Found>, Unread>, Error> {
     if let Place::Folder(path) = key::place(key)
         && let Some(found) = folder::object(bucket, path)?
     {
@@ -187,7 +189,7 @@ fn with_meta(
     stamp: Stamp,
     key: &str,
     aside: bool,
-) -> Result<Found, Gone> {
+) -> Result<Found, Unread> {
     let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
     let meta = sidecar::read(bucket, file.as_fd(), owner)?;
     // The stamp alone tells of which bytes a tag is, as in a listing.
@@ -232,7 +234,7 @@ pub(crate) fn listed_etag(
     id: Id,
     name: &CStr,
     stat: &Statx,
-) -> ETag {
+) -> Result<ETag, Errno> {
     let last = name.to_str().unwrap_or_default();
     etag_by_name(bucket, (folder, Some(id)), name, last, &Stamp::of_statx(stat))
 }
@@ -244,28 +246,44 @@ pub(crate) fn etag_by_name(
     name: &CStr,
     last: &str,
     stamp: &Stamp,
-) -> ETag {
+) -> Result<ETag, Errno> {
     if !may_have_tag(bucket, stamp) {
-        return stamp.etag();
+        return Ok(stamp.etag());
     }
     let owner = Owner { inode: stamp.inode, name: last };
     if readers::enter(folder, id) {
-        let meta = sidecar::read_by_path(bucket, name.to_bytes(), owner);
-        return etag(bucket, meta.as_ref(), stamp);
+        let meta = sidecar::read_by_path(bucket, name.to_bytes(), owner)?;
+        return Ok(etag(bucket, meta.as_ref(), stamp));
     }
     // One call and no opening: there is no getxattrat before Linux 6.13.
     let mut path = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
     path.extend_from_slice(name.to_bytes());
-    let meta = sidecar::read_by_path(bucket, &path, owner).or_else(|| {
-        // Perhaps /proc is not mounted.
-        if HAS_PROC.get_or_init(has_proc).to_owned() {
-            return None;
-        }
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(folder, name, flags, rustix::fs::Mode::empty()).ok()?;
-        sidecar::read(bucket, fd.as_fd(), owner).ok()?
-    });
-    etag(bucket, meta.as_ref(), stamp)
+    let mut meta = sidecar::read_by_path(bucket, &path, owner)?;
+    // Perhaps /proc is not mounted.
+    if meta.is_none() && !HAS_PROC.get_or_init(has_proc) {
+        meta = read_opened(bucket, folder, name, owner)?;
+    }
+    Ok(etag(bucket, meta.as_ref(), stamp))
+}
+
+/// The metadata of a file in `folder`, which is opened for it.
+fn read_opened(
+    bucket: &Bucket,
+    folder: BorrowedFd<'_>,
+    name: &CStr,
+    owner: Owner<'_>,
+) -> Result<Option<Meta>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = match rustix::fs::openat(folder, name, flags, rustix::fs::Mode::empty()) {
+        Ok(fd) => fd,
+        Err(e) if error::is_missing(e) || e == Errno::ACCESS => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    match sidecar::read(bucket, fd.as_fd(), owner) {
+        Ok(meta) => Ok(meta),
+        Err(Unread::Gone) => Ok(None),
+        Err(Unread::Failed(e)) => Err(e),
+    }
 }
 
 static HAS_PROC: std::sync::OnceLock<bool> = std::sync::OnceLock::new();

@@ -1,4 +1,4 @@
-//! What `.lobos` has: most buckets have no `meta` and no `aside`, and a write must know before it
+//! What `.lobos` has: most buckets have no `meta`, no `aside` and no `lock`, and a write must know before it
 //! leaves them alone. One look at the folder's times tells that nothing came since the last one.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::bucket::OURS;
 use crate::snapshot::{Id, Times, look_at};
-use crate::{aside, sidecar};
+use crate::{aside, locks, sidecar};
 
 /// So many buckets are remembered.
 const BUCKETS: usize = 1024;
@@ -21,11 +21,12 @@ const BUCKETS: usize = 1024;
 pub(crate) struct Has {
     pub(crate) meta: bool,
     pub(crate) aside: bool,
+    pub(crate) locks: bool,
 }
 
 impl Has {
-    const ALL: Self = Self { meta: true, aside: true };
-    const NONE: Self = Self { meta: false, aside: false };
+    const ALL: Self = Self { meta: true, aside: true, locks: true };
+    const NONE: Self = Self { meta: false, aside: false, locks: false };
 }
 
 /// What was seen of each `.lobos`, by the folder that it is.
@@ -47,7 +48,11 @@ impl Ours {
             return has;
         }
         let may_have = |path| !matches!(stat(dir, path), Err(Errno::NOENT));
-        let has = Has { meta: may_have(sidecar::FOLDER), aside: may_have(aside::FOLDER) };
+        let has = Has {
+            meta: may_have(sidecar::FOLDER),
+            aside: may_have(aside::FOLDER),
+            locks: may_have(locks::FOLDER),
+        };
         if look_at(dir, OURS) != Ok((id, times)) {
             return Has::ALL;
         }
@@ -88,12 +93,14 @@ mod tests {
         fs::create_dir(path(".lobos")).unwrap();
         assert_eq!(has(), Has::NONE);
         fs::create_dir(path(".lobos/aside")).unwrap();
-        assert_eq!(has(), Has { meta: false, aside: true });
+        assert_eq!(has(), Has { aside: true, ..Has::NONE });
         sleep(Duration::from_millis(40));
         for _ in 0..2 {
-            assert_eq!(has(), Has { meta: false, aside: true });
+            assert_eq!(has(), Has { aside: true, ..Has::NONE });
         }
         fs::create_dir(path(".lobos/meta")).unwrap();
+        assert_eq!(has(), Has { locks: false, ..Has::ALL });
+        fs::create_dir(path(".lobos/lock")).unwrap();
         assert_eq!(has(), Has::ALL);
         fs::create_dir(path("other")).unwrap();
         sleep(Duration::from_millis(40));

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
+use crate::locks::Write;
 use crate::meta::{Meta, Stamp};
 use crate::ours::Has;
 use crate::sidecar::{self, Owner};
@@ -77,7 +78,14 @@ impl From<Errno> for Obstacle {
 /// The right to change a key, alone.
 pub(crate) struct Turn<'b> {
     _threads: MutexGuard<'b, ()>,
-    _processes: Option<OwnedFd>,
+    processes: locks::Held,
+}
+
+impl Turn<'_> {
+    /// What the bucket has, in this turn.
+    pub(crate) fn has(&self) -> Has {
+        self.processes.has
+    }
 }
 
 /// Under which terms an object becomes visible.
@@ -97,10 +105,11 @@ pub(crate) fn turn<'b>(
     terms: &Terms<'_>,
 ) -> Result<Turn<'b>, Error> {
     let _threads = bucket.shared().locks.lock(bucket, key.as_str());
-    let alone = terms.alone.then(|| locks::between_processes(bucket, key.as_str()));
-    let _processes = alone.transpose().map_err(|e| bucket.failed(e))?;
+    let write = if terms.alone { Write::Conditional } else { Write::Plain };
+    let held = locks::between_processes(bucket, key.as_str(), write);
+    let processes = held.map_err(|e| bucket.failed(e))?;
     (terms.check)()?;
-    Ok(Turn { _threads, _processes })
+    Ok(Turn { _threads, processes })
 }
 
 /// Holds the conditions against what is there now.
@@ -138,14 +147,15 @@ pub(crate) fn seal(
     Ok(Sealed { temp, meta, stamp, fresh: true })
 }
 
-/// Makes it visible in one step; `absent`: only if nothing is there. The lock of the key is held.
+/// Makes it visible in one step, if `absent` only if nothing is there; and what the bucket has. The
+/// lock of the key is held.
 pub(crate) fn publish(
     bucket: &Bucket,
     key: &Key,
-    absent: bool,
+    terms: (bool, Has),
     mut sealed: Sealed,
 ) -> Result<Stamp, Error> {
-    let done = try_publish(bucket, key, absent, &mut sealed);
+    let done = try_publish(bucket, key, terms, &mut sealed);
     if done.is_err() && !sealed.temp.has_landed() {
         forget(bucket, key, &sealed);
     }
@@ -162,11 +172,10 @@ pub(crate) fn forget(bucket: &Bucket, key: &Key, sealed: &Sealed) {
 fn try_publish(
     bucket: &Bucket,
     key: &Key,
-    absent: bool,
+    (absent, has): (bool, Has),
     sealed: &mut Sealed,
 ) -> Result<Stamp, Error> {
     let mut target = Target::of(key.as_str());
-    let has = bucket.has();
     sealed.settle(bucket, key, has)?;
     for _ in 0..TRIES {
         match target.try_land(bucket, key, (absent, has), &mut sealed.temp) {

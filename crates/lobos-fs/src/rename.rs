@@ -11,12 +11,14 @@ use rustix::fs::{AtFlags, FileType, OFlags, readlinkat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
+use crate::locks::{self, Write};
 use crate::meta::Meta;
 use crate::object::{self, Found};
+use crate::ours::Has;
 use crate::publish::{self, Sealed};
 use crate::sidecar::{Moved, Owner};
 use crate::temp::Temp;
-use crate::{aside, error, folder, key, locks};
+use crate::{aside, error, folder, key};
 
 /// How many requests with a token are remembered.
 const REMEMBERED: usize = 256;
@@ -63,8 +65,9 @@ pub(crate) fn rename(bucket: &Bucket, request: &RenameObject, done: &Done) -> Re
     }
     let none = ReadConditions::default();
     let conditional = request.source_conditions != none || request.conditions != none;
-    let alone = conditional.then(|| locks::both_between_processes(bucket, keys));
-    let _alone = alone.transpose().map_err(|e| bucket.failed(e))?;
+    let write = if conditional { Write::Conditional } else { Write::Plain };
+    let held = locks::both_between_processes(bucket, keys, write);
+    let held = held.map_err(|e| bucket.failed(e))?;
     let missing = || Error::new(Code::NoSuchKey).key(source.as_str());
     let found = object::find_kept(bucket, source)?.ok_or_else(missing)?;
     let target = object::find_kept(bucket, &request.key)?;
@@ -72,7 +75,12 @@ pub(crate) fn rename(bucket: &Bucket, request: &RenameObject, done: &Done) -> Re
     request.check(&info, target.map(|target| target.info(&request.key)).as_ref())?;
     if *source != request.key {
         let absent = request.conditions.if_none_match == Some(Tags::Any);
-        Old::find(bucket, source, found)?.rename(bucket, source, &request.key, absent)?;
+        Old::find(bucket, source, found)?.rename(
+            bucket,
+            source,
+            &request.key,
+            (absent, held.has),
+        )?;
     }
     done.add(request);
     Ok(())
@@ -107,7 +115,13 @@ impl Old {
         key::split(&self.path).1
     }
 
-    fn rename(self, bucket: &Bucket, from: &Key, to: &Key, absent: bool) -> Result<(), Error> {
+    fn rename(
+        self,
+        bucket: &Bucket,
+        from: &Key,
+        to: &Key,
+        terms: (bool, Has),
+    ) -> Result<(), Error> {
         let failed = |e| bucket.failed(e);
         self.check_link(to).map_err(failed)??;
         let Found { stamp, meta, etag, .. } = &self.found;
@@ -119,7 +133,7 @@ impl Old {
         meta.etag = Some(*etag).filter(|_| bucket.has_md5() && meta.md5_etag() != Some(*etag));
         let owner = Owner { inode: stamp.inode, name: key::split(from.as_str()).1 };
         let moved = Moved::begin(bucket, owner, (from.as_str(), to.as_str())).map_err(failed)?;
-        if !self.found.aside {
+        if !self.found.aside && terms.1.aside {
             // First, so that it does not show where the file is gone.
             aside::remove(bucket, from.as_str())?;
         }
@@ -127,7 +141,7 @@ impl Old {
         let file = self.found.file.as_ref().map(std::fs::File::try_clone).transpose();
         let file = file.map_err(publish::from_io)?.ok_or(Code::InternalError)?;
         let temp = Temp::of_object(file, folder, self.name());
-        let now = publish::publish(bucket, to, absent, Sealed::of_object(temp, meta, *stamp))?;
+        let now = publish::publish(bucket, to, terms, Sealed::of_object(temp, meta, *stamp))?;
         let same = now.inode == stamp.inode;
         moved.finish(bucket, owner.name, to.as_str(), same).map_err(failed)?;
         self.leave(bucket).map_err(failed)

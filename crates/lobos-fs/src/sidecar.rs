@@ -6,6 +6,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use lobos_proto::Error;
 use rustix::fs::{
@@ -17,7 +18,7 @@ use crate::bucket::Bucket;
 use crate::error;
 use crate::key;
 use crate::meta::{Meta, XATTR};
-use crate::temp::Temp;
+use crate::scratch::Scratch;
 
 mod orphans;
 
@@ -43,27 +44,41 @@ pub(crate) struct Owner<'o> {
     pub(crate) name: &'o str,
 }
 
-/// The object was replaced or removed since it was opened, and its metadata with it.
+/// Why there is no metadata to be had.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) enum Unread {
+    /// The object was replaced or removed since it was opened, and its metadata with it.
+    Gone,
+    /// There may be some: who goes on without would lose it.
+    Failed(Errno),
+}
 
 /// Reads the metadata of an open file or folder; `None` if there is none that makes sense.
 pub(crate) fn read(
     bucket: &Bucket,
     fd: BorrowedFd<'_>,
     owner: Owner<'_>,
-) -> Result<Option<Meta>, Gone> {
+) -> Result<Option<Meta>, Unread> {
     match settle(bucket, owner, attribute(bucket, |buf| fgetxattr(fd, XATTR, buf))) {
-        Err(NotBeside) if fstat(fd).is_ok_and(|stat| stat.st_nlink == 0) => Err(Gone),
-        found => Ok(found.unwrap_or_default()),
+        Ok(Err(NotBeside)) => match fstat(fd) {
+            Ok(stat) if stat.st_nlink == 0 => Err(Unread::Gone),
+            Ok(_) => Ok(None),
+            Err(e) => Err(Unread::Failed(e)),
+        },
+        Ok(Ok(meta)) => Ok(meta),
+        Err(e) => Err(Unread::Failed(e)),
     }
 }
 
 /// Reads the metadata of what `path` names, through a link if it is one: so was the stamp that it
 /// is held against.
-pub(crate) fn read_by_path(bucket: &Bucket, path: &[u8], owner: Owner<'_>) -> Option<Meta> {
+pub(crate) fn read_by_path(
+    bucket: &Bucket,
+    path: &[u8],
+    owner: Owner<'_>,
+) -> Result<Option<Meta>, Errno> {
     let attribute = attribute(bucket, |buf| getxattr(path, XATTR, buf));
-    settle(bucket, owner, attribute).unwrap_or_default()
+    Ok(settle(bucket, owner, attribute)?.unwrap_or_default())
 }
 
 /// Keeps `meta` with an open file or folder in the place of what was kept: who reads meanwhile
@@ -174,7 +189,7 @@ impl Moved {
         (old, key): (&str, &str),
     ) -> Result<Self, Errno> {
         let new = Owner { name: key::split(key).1, ..owner };
-        let Some(meta) = read_beside(bucket, &file_name(owner)) else { return Ok(Self(None)) };
+        let Some(meta) = read_beside(bucket, &file_name(owner))? else { return Ok(Self(None)) };
         let meta = Meta { key: Some(key.into()), ..meta };
         if new.name == owner.name {
             let both = Some(format!("{old}\0{key}"));
@@ -239,15 +254,20 @@ fn settle(
     bucket: &Bucket,
     owner: Owner<'_>,
     attribute: Result<Option<Meta>, Errno>,
-) -> Result<Option<Meta>, NotBeside> {
+) -> Result<Result<Option<Meta>, NotBeside>, Errno> {
     match attribute {
         Ok(Some(meta)) if meta.elsewhere => {}
-        Ok(meta) => return Ok(meta),
+        Ok(meta) => return Ok(Ok(meta)),
         Err(Errno::OPNOTSUPP) => {}
-        // ENODATA, and whatever else keeps us from it: the bytes are served all the same.
-        Err(_) => return Ok(None),
+        // There is none, it is not for us, or the file system does not know what that is: the
+        // bytes are served all the same.
+        Err(Errno::NODATA | Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::INVAL) => {
+            return Ok(Ok(None));
+        }
+        Err(e) if error::is_missing(e) => return Ok(Ok(None)),
+        Err(e) => return Err(e),
     }
-    read_beside(bucket, &file_name(owner)).map(Some).ok_or(NotBeside)
+    Ok(read_beside(bucket, &file_name(owner))?.map(Some).ok_or(NotBeside))
 }
 
 fn file_name(owner: Owner<'_>) -> String {
@@ -259,21 +279,26 @@ pub(crate) fn keys(meta: &Meta) -> impl Iterator<Item = &str> {
     meta.key.iter().flat_map(|key| key.split('\0'))
 }
 
-fn read_beside(bucket: &Bucket, name: &str) -> Option<Meta> {
+/// `None` if nothing is there that makes sense.
+fn read_beside(bucket: &Bucket, name: &str) -> Result<Option<Meta>, Errno> {
     let path = format!("{FOLDER}/{name}");
-    let fd = bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
-    let size = usize::try_from(fstat(&fd).ok()?.st_size).ok()?;
+    let fd = match bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
+        Ok(fd) => fd,
+        Err(e) if error::is_missing(e) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let size = usize::try_from(fstat(&fd)?.st_size).unwrap_or(0);
     let mut bytes = vec![0; size.min(LARGEST_BESIDE)];
     let mut filled = 0;
-    while filled < bytes.len() {
-        match rustix::io::read(&fd, bytes.get_mut(filled..)?) {
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::read(&fd, rest) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(Errno::INTR) => {}
-            Err(_) => return None,
+            Err(e) => return Err(e),
         }
     }
-    Meta::unpack(bytes.get(..filled)?)
+    Ok(bytes.get(..filled).and_then(Meta::unpack))
 }
 
 fn write_beside(bucket: &Bucket, owner: Owner<'_>, bytes: &[u8]) -> Result<(), Errno> {
@@ -281,17 +306,34 @@ fn write_beside(bucket: &Bucket, owner: Owner<'_>, bytes: &[u8]) -> Result<(), E
         return Err(Errno::TOOBIG);
     }
     let folder = bucket.make_ours(FOLDER)?;
-    // While this process lives others do not look for metadata without an object.
-    let _ = bucket.scratch();
-    let name = file_name(owner);
-    let mut temp = Temp::near(bucket, FOLDER)?;
-    error::write_all(temp.file().as_fd(), bytes)?;
-    if bucket.is_durable() {
-        error::sync(temp.file().as_fd())?;
+    let (file, scratch, unfinished) = unfinished(bucket)?;
+    let whole = error::write_all(file.as_fd(), bytes)
+        .and_then(|()| if bucket.is_durable() { error::sync(file.as_fd()) } else { Ok(()) })
+        .and_then(|()| rustix::fs::renameat(&scratch, &unfinished, &folder, file_name(owner)));
+    if whole.is_err() {
+        let _ = rustix::fs::unlinkat(&scratch, &unfinished, AtFlags::empty());
+    } else if bucket.is_durable() {
+        error::sync(folder.as_fd())?;
     }
-    match temp.land(folder.as_fd(), &name) {
-        Err(Errno::EXIST) => temp.replace(bucket, folder.as_fd(), &name)?,
-        done => done?,
+    whole
+}
+
+/// A new file where the next process removes it if this one dies, the folder that it is in, and its
+/// name there.
+fn unfinished(bucket: &Bucket) -> Result<(OwnedFd, Arc<Scratch>, String), Errno> {
+    let name = bucket.shared().scratches.unique();
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let make = || {
+        let scratch = bucket.scratch()?;
+        let file = openat(&scratch, &name, flags, Mode::from_raw_mode(0o666))?;
+        Ok((file, scratch, name.clone()))
+    };
+    match make() {
+        // Somebody has removed `.lobos`.
+        Err(Errno::NOENT) => {
+            bucket.shared().scratches.forget_dead();
+            make()
+        }
+        made => made,
     }
-    if bucket.is_durable() { error::sync(folder.as_fd()) } else { Ok(()) }
 }

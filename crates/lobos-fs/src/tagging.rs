@@ -10,7 +10,7 @@ use rustix::fs::fstat;
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::Meta;
-use crate::sidecar::{self, Gone, Owner};
+use crate::sidecar::{self, Owner, Unread};
 use crate::{error, folder, object};
 
 /// An object, opened, with what is kept of it.
@@ -64,13 +64,14 @@ fn find<'k>(bucket: &Bucket, key: &'k Key) -> Result<Found<'k>, Error> {
         match try_find(bucket, key.as_str())? {
             Ok(Some(found)) => return Ok(found),
             Ok(None) => return Err(Error::new(Code::NoSuchKey).key(key.as_str())),
-            Err(Gone) => {}
+            Err(Unread::Failed(e)) => return Err(error::read(e)),
+            Err(Unread::Gone) => {}
         }
     }
     Err(Error::new(Code::SlowDown).cause("the object is replaced all the time"))
 }
 
-fn try_find<'k>(bucket: &Bucket, key: &'k str) -> Result<Result<Option<Found<'k>>, Gone>, Error> {
+fn try_find<'k>(bucket: &Bucket, key: &'k str) -> Result<Result<Option<Found<'k>>, Unread>, Error> {
     if let Place::Folder(path) = key::place(key)
         && let Some((fd, meta)) = folder::marked(bucket, path)?
     {

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
+use crate::ours::Has;
 use crate::publish::Terms;
 use crate::temp::Temp;
 use crate::{aside, error, folder, mime, publish};
@@ -114,18 +115,18 @@ pub(crate) fn land(
     let seal = |temp, meta| publish::seal(bucket, key, temp, meta);
     // Before the lock, since it may wait for the disk.
     let sealed = temp.map(|temp| seal(temp, meta.clone())).transpose()?;
-    let _turn = publish::turn(bucket, key, terms).inspect_err(|_| {
+    let turn = publish::turn(bucket, key, terms).inspect_err(|_| {
         sealed.iter().for_each(|sealed| publish::forget(bucket, key, sealed));
     })?;
     let sealed = match sealed {
         Some(sealed) => sealed,
-        None => match put_folder(bucket, key.as_str(), &mut meta)? {
+        None => match put_folder(bucket, key.as_str(), &mut meta, turn.has())? {
             Some(stamp) => return Ok(stamp),
             // A file has the name of the folder.
             None => seal(Temp::near(bucket, "").map_err(|e| bucket.failed(e))?, meta)?,
         },
     };
-    publish::publish(bucket, key, terms.absent, sealed)
+    publish::publish(bucket, key, (terms.absent, turn.has()), sealed)
 }
 
 /// A file for the bytes of a new object; `None` for `a/` if it has none, as far as is known.
@@ -138,10 +139,15 @@ pub(crate) fn temp(bucket: &Bucket, key: &Key, size: Option<u64>) -> Result<Opti
 }
 
 /// `a/` without bytes.
-fn put_folder(bucket: &Bucket, key: &str, meta: &mut Meta) -> Result<Option<Stamp>, Error> {
+fn put_folder(
+    bucket: &Bucket,
+    key: &str,
+    meta: &mut Meta,
+    has: Has,
+) -> Result<Option<Stamp>, Error> {
     let Place::Folder(path) = key::place(key) else { return Ok(None) };
     let stamp = folder::put(bucket, path, meta)?;
-    if stamp.is_some() {
+    if stamp.is_some() && has.aside {
         aside::remove(bucket, key)?;
     }
     Ok(stamp)

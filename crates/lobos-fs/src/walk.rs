@@ -244,7 +244,7 @@ impl<'a> Walk<'a> {
             return Ok(None);
         };
         let Some((folder, name)) = self.place()? else { return Ok(None) };
-        let etag = listed_etag(bucket, folder, id, name, &stat);
+        let etag = listed_etag(bucket, folder, id, name, &stat)?;
         let modified = Timestamp::from_unix(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
         if !is_link && let Some(top) = self.frames.last() {
             let attr = if top.full { kept(&stat, &etag) } else { Attr::UNKNOWN };
@@ -324,7 +324,8 @@ impl<'a> Walk<'a> {
                 (Some(mark), _) => mark,
                 (None, Some(top)) => {
                     let opened = open_again(bucket, path, &mut top.folder)?;
-                    let mark = opened.and_then(|fd| folder::is_marked(bucket, fd, path));
+                    let mark = opened.map(|fd| folder::is_marked(bucket, fd, path));
+                    let mark = mark.transpose()?.flatten();
                     if full && !bucket.shared().quirks.no_xattrs {
                         self.snapshots.live().set_mark(id, mark, altered);
                     }

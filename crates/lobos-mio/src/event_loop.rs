@@ -91,6 +91,7 @@ impl EventLoop {
             let token = Token(LISTEN - at);
             poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE)?;
         }
+        let scratch = shared.service.scratch();
         let stop = shared.mailboxes[index].waker();
         Ok(Self {
             index,
@@ -103,7 +104,7 @@ impl EventLoop {
             queue: VecDeque::new(),
             late: Vec::new(),
             timers: Timers::default(),
-            scratch: Scratch::default(),
+            scratch,
             stop,
             woken: true,
             phase: Phase::Running,
@@ -231,7 +232,7 @@ impl EventLoop {
     }
 
     fn add(&mut self, socket: TcpStream, load: Load, now: Now) {
-        let session = self.shared.service.session(now);
+        let session = self.shared.service.session(&load, now);
         let (ready, waits) = (Readiness::default(), Waits::Read);
         let fd = socket.as_raw_fd();
         let conn = Conn { socket, session, ready, waits, armed: None, _load: load };

@@ -36,6 +36,10 @@ pub struct Config {
     pub region: Option<String>,
     /// Refuse every request that changes something.
     pub read_only: bool,
+    /// What a browser gets that opens the address of the server, a bucket or a folder.
+    pub page: Option<Page>,
+    /// Clients connect by TLS, so that URLs of the server begin with `https`.
+    pub secure: bool,
     /// The number of the last connection; start it anywhere, so that request ids differ between
     /// runs.
     pub connections: AtomicU64,
@@ -46,6 +50,20 @@ impl Config {
     pub(crate) fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed)
     }
+
+    /// What URLs of the server begin with.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+}
+
+/// A document for people.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// HTML.
+    pub document: String,
+    /// Its Content-Security-Policy.
+    pub policy: String,
 }
 
 /// A key pair.
@@ -55,6 +73,8 @@ pub struct Credentials {
     pub access_key: String,
     /// The secret.
     pub secret_key: String,
+    /// Requests that it signs may change nothing.
+    pub read_only: bool,
 }
 
 /// Without the secret.
@@ -94,6 +114,9 @@ pub struct Limits {
     pub drain: u64,
     /// What is read and dropped after the last answer, so that the client can read it.
     pub linger: u64,
+    /// Requests that take long (listings, copies, ...) and run or wait at the same time. Beyond it
+    /// the answer is SlowDown.
+    pub heavy: usize,
 }
 
 impl Default for Limits {
@@ -112,6 +135,7 @@ impl Default for Limits {
             trailers: 8 << 10,
             drain: 256 << 10,
             linger: 64 << 20,
+            heavy: 1000,
         }
     }
 }
@@ -123,10 +147,21 @@ pub struct Patience {
     pub idle: Duration,
     /// From the first byte of a head to its last.
     pub head: Duration,
-    /// Without a single byte of a body, in or out.
+    /// Without [`Patience::rate`] of a body, in or out.
     pub stall: Duration,
+    /// Bytes per second that a body must make on the whole within each [`Patience::stall`], or it
+    /// counts as standing still. 0: a single byte is enough.
+    pub rate: u32,
     /// From the last answer until the client has closed.
     pub linger: Duration,
+}
+
+impl Patience {
+    /// Bytes of a body that begin a new [`Patience::stall`].
+    pub(crate) fn quota(&self) -> u64 {
+        let millis = u64::try_from(self.stall.as_millis()).unwrap_or(u64::MAX);
+        (millis.saturating_mul(u64::from(self.rate)) / 1000).max(1)
+    }
 }
 
 impl Default for Patience {
@@ -135,6 +170,8 @@ impl Default for Patience {
             idle: Duration::from_secs(75),
             head: Duration::from_secs(30),
             stall: Duration::from_secs(30),
+            // As Apache does it; the slowest modem is ten times as fast.
+            rate: 500,
             linger: Duration::from_secs(2),
         }
     }

@@ -13,7 +13,7 @@ pub mod op;
 pub mod s3;
 mod store;
 
-pub use config::{Clock, Config, Credentials, Hosts, Limits, Now, Patience};
+pub use config::{Clock, Config, Credentials, Hosts, Limits, Now, Page, Patience};
 pub use connection::{Connection, Step, Transmit};
 pub use lobos_digest as digest;
 pub use s3::bucket::BucketName;

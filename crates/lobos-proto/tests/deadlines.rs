@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobos_proto::digest::{Algorithm, digest};
-use lobos_proto::{Config, Connection, Step};
+use lobos_proto::{Code, Config, Connection, Error, Step};
 use support::config;
 use support::driver::{Driver, Event, Wait};
 use support::memory::Memory;
@@ -26,6 +26,7 @@ fn patient(change: impl FnOnce(&mut Config)) -> Driver {
         config.patience.head = Duration::from_secs(HEAD);
         config.patience.stall = Duration::from_secs(STALL);
         config.patience.linger = Duration::from_secs(LINGER);
+        config.patience.rate = 0;
         change(config);
     });
     Driver::new(&config, &Memory::sample())
@@ -83,6 +84,15 @@ fn empty_lines() {
     }
     assert_eq!(wait(&mut driver, 1), Wait::Closed);
     assert_eq!(text(&driver), "");
+    // Nor do halves of them.
+    let mut driver = patient(|_| {});
+    for at in 1..IDLE {
+        let half = if at % 2 == 1 { "\r" } else { "\n" };
+        assert_eq!(send(&mut driver, half), Wait::Read);
+        assert_eq!(wait(&mut driver, 1), Wait::Read);
+    }
+    assert_eq!(wait(&mut driver, 1), Wait::Closed);
+    assert_eq!(text(&driver), "");
 }
 
 #[test]
@@ -114,10 +124,107 @@ fn stalled_upload() {
     has_given_up(&mut driver);
 }
 
+/// Patiences as [`patient`], with two bytes a second as the least: 60 of them within [`STALL`].
+fn hurried() -> Driver {
+    patient(|config| config.patience.rate = 2)
+}
+
+#[test]
+fn trickling_upload() {
+    // An upload above the least rate may take as long as it likes; one below it is refused when
+    // the time without enough bytes is over, although it never stands still.
+    let mut driver = hurried();
+    assert_eq!(send(&mut driver, put("Content-Length: 999\r\n", "")), Wait::Read);
+    for _ in 0..4 * STALL {
+        assert_eq!(send(&mut driver, "xxx"), Wait::Read);
+        assert_eq!(wait(&mut driver, 1), Wait::Read);
+    }
+    // The last of them, a second ago, made the quota full.
+    for _ in 2..STALL {
+        assert_eq!(send(&mut driver, "x"), Wait::Read);
+        assert_eq!(wait(&mut driver, 1), Wait::Read);
+        assert!(!driver.log.contains(&Event::HalfClosed));
+    }
+    assert_eq!(wait(&mut driver, 1), Wait::Read);
+    assert!(!driver.connection.wants_sink() && driver.store.bytes("bench", "a").is_none());
+    has_given_up(&mut driver);
+}
+
+#[test]
+fn trickling_chunks() {
+    // What frames a body is no progress as long as it is not read to its end.
+    let mut driver = hurried();
+    assert_eq!(send(&mut driver, put("Transfer-Encoding: chunked\r\n", "")), Wait::Read);
+    for byte in "9;extension=\"0123456789012345678\r\n".as_bytes().iter().take(29) {
+        assert_eq!(wait(&mut driver, 1), Wait::Read);
+        assert_eq!(send(&mut driver, [*byte]), Wait::Read);
+        assert!(!driver.log.contains(&Event::HalfClosed));
+    }
+    assert_eq!(wait(&mut driver, 1), Wait::Read);
+    has_given_up(&mut driver);
+}
+
+#[test]
+fn trickling_reader() {
+    // The same holds for a client that reads its answer.
+    let mut driver = hurried();
+    driver.room = 10;
+    assert_eq!(send(&mut driver, GET), Wait::Write);
+    for at in 1..3 * STALL / 2 {
+        assert_eq!(wait(&mut driver, 1), Wait::Write);
+        driver.room = if at <= STALL { 2 } else { 1 };
+        assert_eq!(driver.run(), Wait::Write, "after {at} seconds");
+    }
+    assert_eq!(wait(&mut driver, STALL), Wait::Closed);
+}
+
+#[test]
+fn trickled_refused_body() {
+    // And for the rest of a body that nobody wants.
+    let mut driver = hurried();
+    let request = put("Content-Length: 99\r\n", "x").replace("bench", "nowhere");
+    assert_eq!(send(&mut driver, request), Wait::Read);
+    for _ in 1..STALL {
+        assert_eq!(wait(&mut driver, 1), Wait::Read);
+        assert_eq!(send(&mut driver, "x"), Wait::Read);
+    }
+    assert_eq!(wait(&mut driver, 1), Wait::Closed);
+}
+
+#[test]
+fn tls_where_there_is_none() {
+    // The first byte of TLS is answered in plain HTTP at once, and the answer can be read.
+    let mut driver = patient(|_| {});
+    assert_eq!(send(&mut driver, [0x16]), Wait::Read);
+    let said = text(&driver);
+    assert!(said.starts_with("HTTP/1.1 400 Bad Request\r\n") && said.contains("http://"), "{said}");
+    assert!(driver.connection.met_tls());
+    assert_eq!(driver.log.last(), Some(&Event::HalfClosed));
+    assert_eq!(wait(&mut driver, LINGER), Wait::Closed);
+}
+
+#[test]
+fn refused_before_anything() {
+    // A connection that is one too many is told so without a request.
+    let mut driver = patient(|_| {});
+    let now = driver.now;
+    driver.connection.refuse(Error::new(Code::SlowDown), now);
+    assert_eq!(driver.run(), Wait::Read);
+    let said = text(&driver);
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("Retry-After: 1\r\n"), "{said}");
+    assert!(said.contains("<Code>SlowDown</Code>"), "{said}");
+    assert_eq!(driver.log.last(), Some(&Event::HalfClosed));
+    assert_eq!(send(&mut driver, GET), Wait::Read);
+    assert_eq!(text(&driver), said);
+}
+
 #[test]
 fn slow_sink() {
     // The time that the sink takes for a slice is not held against the client.
-    let config = config(|config| config.patience.stall = Duration::from_secs(STALL));
+    let config = config(|config| {
+        config.patience.stall = Duration::from_secs(STALL);
+        config.patience.rate = 0;
+    });
     let at = |seconds| support::after(Duration::from_secs(seconds));
     let mut connection = Connection::new(config, at(0));
     let request = put("Content-Length: 4\r\n", "ab");

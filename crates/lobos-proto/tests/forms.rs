@@ -98,3 +98,29 @@ fn any_file_in_any_framing() {
         assert!(output.contains("204 No Content") && output.contains(&length), "{output}");
     }
 }
+
+#[test]
+fn too_large_in_any_pieces() {
+    // A file over the limit has the same answer wherever it is cut.
+    let mut input = format!(
+        "POST /bench HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\
+         Content-Type: multipart/form-data; boundary=xYz\r\n\r\n",
+        form(b"twelve bytes").len()
+    )
+    .into_bytes();
+    input.extend(form(b"twelve bytes"));
+    let answer = |pieces: std::slice::Chunks<'_, u8>| {
+        let config = config(|config| config.limits.object = 4);
+        let mut driver = Driver::new(&config, &Memory::sample());
+        for piece in pieces {
+            driver.receive(piece);
+            driver.run();
+        }
+        String::from_utf8(driver.output()).expect("XML")
+    };
+    let whole = answer(input.chunks(input.len()));
+    assert!(whole.contains("<ProposedSize>5</ProposedSize>"), "{whole}");
+    for length in 1..20 {
+        assert_eq!(answer(input.chunks(length)), whole, "pieces of {length}");
+    }
+}

@@ -88,7 +88,7 @@ async fn stopped(local: &Local, change: Option<Instant>) -> bool {
 /// Starts a task for each connection that this thread is given.
 async fn receive(inbox: Receiver<Handover>, local: &Rc<Local>, tasks: &LocalExecutor<'static>) {
     while let Ok((socket, load)) = inbox.recv().await {
-        let (session, seat) = local.open();
+        let (session, seat) = local.open(&load);
         tasks.spawn(connection::serve(socket, session, seat, load, Rc::clone(local))).detach();
     }
 }
@@ -107,8 +107,9 @@ async fn accept(acceptor: Async<Acceptor>, service: Arc<Service>, outboxes: Vec<
                 let _ = outboxes[load.thread()].try_send((socket, load));
             }
             Accepted::WouldBlock => {
+                // The reactor finds no memory for it, say: this must not end the service.
                 if acceptor.readable().await.is_err() {
-                    return;
+                    Timer::after(PAUSE).await;
                 }
             }
             Accepted::Again => {}

@@ -195,11 +195,13 @@ fn config() -> Config {
             trailers: 120,
             drain: DRAIN as u64,
             linger: 40_000,
+            heavy: usize::MAX,
         },
         patience: Patience {
             idle: Duration::from_micros(IDLE),
             head: Duration::from_secs(2),
             stall: Duration::from_secs(2),
+            rate: 0,
             linger: Duration::from_secs(1),
         },
         ..Config::default()

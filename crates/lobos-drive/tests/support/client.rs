@@ -1,11 +1,17 @@
-//! A client of the standard library only.
+//! A client of the standard library, and of rustls for TLS.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use rustls::ClientConnection;
+
+use super::tls;
 
 pub(crate) struct Client {
     socket: TcpStream,
+    tls: Option<Arc<Mutex<ClientConnection>>>,
     unread: Vec<u8>,
 }
 
@@ -17,24 +23,49 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        socket.set_nodelay(true).unwrap();
-        Self { socket, unread: Vec::new() }
+    pub(crate) fn connect(address: SocketAddr, secure: bool) -> Self {
+        if secure {
+            return Self::secure(address, tls::client()).unwrap();
+        }
+        Self { socket: connect(address), tls: None, unread: Vec::new() }
+    }
+
+    /// As far as the handshake goes.
+    pub(crate) fn secure(
+        address: SocketAddr,
+        mut connection: ClientConnection,
+    ) -> io::Result<Self> {
+        let mut socket = connect(address);
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket)?;
+        }
+        let tls = Some(Arc::new(Mutex::new(connection)));
+        Ok(Self { socket, tls, unread: Vec::new() })
     }
 
     /// The same connection, to send from another thread.
     pub(crate) fn another(&self) -> Self {
-        Self { socket: self.socket.try_clone().unwrap(), unread: Vec::new() }
+        let (socket, tls) = (self.socket.try_clone().unwrap(), self.tls.clone());
+        Self { socket, tls, unread: Vec::new() }
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.socket.write_all(bytes).unwrap();
+        self.try_send(bytes).unwrap();
     }
 
     pub(crate) fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.write_all(bytes)
+        let Some(tls) = &self.tls else { return self.socket.write_all(bytes) };
+        for piece in bytes.chunks(16 << 10) {
+            let mut records = Vec::new();
+            let mut connection = tls.lock().unwrap();
+            connection.writer().write_all(piece)?;
+            while connection.wants_write() {
+                connection.write_tls(&mut records)?;
+            }
+            drop(connection);
+            self.socket.write_all(&records)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn half_close(&self) {
@@ -85,10 +116,74 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut bytes = [0; 65536];
-        let count = self.socket.read(&mut bytes)?;
-        self.unread.extend_from_slice(&bytes[..count]);
-        Ok(count)
+        loop {
+            let count = self.socket.read(&mut bytes)?;
+            let Some(tls) = &self.tls else {
+                self.unread.extend_from_slice(&bytes[..count]);
+                return Ok(count);
+            };
+            let (mut connection, before) = (tls.lock().unwrap(), self.unread.len());
+            let mut records = &bytes[..count];
+            loop {
+                connection.read_tls(&mut records)?;
+                connection.process_new_packets().map_err(io::Error::other)?;
+                match connection.reader().read_to_end(&mut self.unread) {
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                    _ => {}
+                }
+                if records.is_empty() {
+                    break;
+                }
+            }
+            // A record may have no bytes for us.
+            if count == 0 || self.unread.len() > before {
+                return Ok(self.unread.len() - before);
+            }
+        }
     }
+
+    /// Sends these bytes in a record that does not decrypt.
+    pub(crate) fn garble(&mut self, bytes: &[u8]) {
+        let mut connection = self.tls.as_ref().unwrap().lock().unwrap();
+        connection.writer().write_all(bytes).unwrap();
+        let mut records = Vec::new();
+        connection.write_tls(&mut records).unwrap();
+        *records.last_mut().unwrap() ^= 1;
+        self.socket.write_all(&records).unwrap();
+    }
+
+    /// Says that nothing follows.
+    pub(crate) fn say_goodbye(&mut self) {
+        let mut connection = self.tls.as_ref().unwrap().lock().unwrap();
+        connection.send_close_notify();
+        connection.write_tls(&mut self.socket).unwrap();
+    }
+
+    /// Reads to the end, and whether the server has said that nothing follows.
+    pub(crate) fn has_goodbye(&mut self) -> bool {
+        loop {
+            match self.fill() {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+        let mut connection = self.tls.as_ref().unwrap().lock().unwrap();
+        connection.reader().read(&mut [0]).is_ok_and(|count| count == 0)
+    }
+
+    /// Reads one piece of what is there, and throws it away.
+    pub(crate) fn sip(&mut self) {
+        let mut bytes = [0; 100];
+        let _ = self.socket.read(&mut bytes);
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket
 }
 
 pub(crate) fn request(method: &str, path: &str, headers: &str) -> String {

@@ -55,6 +55,7 @@ struct Handle {
     cold: Option<(Memory, AtomicU64)>,
     /// Bytes that it has, which may be fewer than it promised.
     end: usize,
+    panics: bool,
 }
 
 impl Memory {
@@ -144,7 +145,8 @@ impl Store for Memory {
                     file.set_len(end as u64).unwrap();
                 }
                 let cold = name.ends_with("cold").then(|| (self.clone(), AtomicU64::new(0)));
-                let source = Box::new(Handle { object, cold, end });
+                let panics = name.ends_with("panic-read");
+                let source = Box::new(Handle { object, cold, end, panics });
                 Ok(Outcome::Send(Response::GetObject(Box::new(response)), source))
             }
             Request::HeadObject(head) => {
@@ -164,6 +166,7 @@ impl Store for Memory {
 
 impl Source for Handle {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        assert!(!self.panics, "on purpose");
         if let Some((store, warm_to)) = &self.cold {
             if warm_to.load(Ordering::SeqCst) <= offset {
                 std::thread::sleep(Duration::from_millis(20));
@@ -178,7 +181,7 @@ impl Source for Handle {
     }
 
     fn file(&self) -> Option<&File> {
-        self.object.file.as_ref().filter(|_| self.cold.is_none())
+        self.object.file.as_ref().filter(|_| self.cold.is_none() && !self.panics)
     }
 
     fn is_cold(&self, range: Range<u64>) -> bool {
@@ -203,6 +206,7 @@ impl Sink for Upload {
     }
 
     fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Response, Error> {
+        assert!(!self.name.ends_with("/panic-commit"), "on purpose");
         let mut hasher = lobos_proto::digest::Hasher::new(expected.algorithms());
         hasher.update(&self.data);
         expected.check(&hasher.finish())?;

@@ -1,33 +1,40 @@
 //! What every driver must do, once for each.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lobos_drive::{Grace, Listener, Server, Stop};
-use lobos_proto::{Config, Patience};
+use lobos_proto::{Config, Limits, Patience};
 
 use super::client::{Client, request};
 use super::store::Memory;
+use super::tls;
 
-pub(crate) type Serve = fn(Server) -> io::Result<()>;
+/// A driver, with TLS or without.
+#[derive(Clone, Copy)]
+pub(crate) struct Serve {
+    pub(crate) run: fn(Server) -> io::Result<()>,
+    pub(crate) tls: bool,
+}
 
 /// A server on a port of its own.
-struct Running {
+pub(crate) struct Running {
     address: SocketAddr,
-    store: Memory,
+    tls: bool,
+    pub(crate) store: Memory,
     stop: Stop,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Running {
-    fn start(serve: Serve, store: Memory) -> Self {
+    pub(crate) fn start(serve: Serve, store: Memory) -> Self {
         Self::start_with(serve, store, Config::default(), |_| {})
     }
 
-    fn start_with(
+    pub(crate) fn start_with(
         serve: Serve,
         store: Memory,
         config: Config,
@@ -38,14 +45,19 @@ impl Running {
         let mut server = Server::new(listener, Arc::new(config), Arc::new(store.clone()));
         server.threads = 2;
         server.grace = Grace { uploads: Duration::from_millis(300), all: Duration::from_secs(3) };
+        server.certificate = serve.tls.then(|| tls::certificate().clone());
         change(&mut server);
         let stop = server.stop.clone();
-        let thread = Some(thread::spawn(move || serve(server)));
-        Self { address, store, stop, thread }
+        let thread = Some(thread::spawn(move || (serve.run)(server)));
+        Self { address, tls: serve.tls, store, stop, thread }
     }
 
-    fn client(&self) -> Client {
-        Client::connect(self.address)
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address, self.tls)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// One that waits long for its connections when it stops.
@@ -56,7 +68,7 @@ impl Running {
     }
 
     /// Stops it and says how long that took.
-    fn stop(mut self) -> Duration {
+    pub(crate) fn stop(mut self) -> Duration {
         let start = Instant::now();
         self.stop.trigger();
         self.thread.take().unwrap().join().unwrap().unwrap();
@@ -71,7 +83,7 @@ impl Drop for Running {
     }
 }
 
-fn pattern(size: usize) -> Vec<u8> {
+pub(crate) fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|at| (at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()[5]).collect()
 }
 
@@ -119,12 +131,12 @@ pub(crate) fn ranges(serve: Serve) {
 pub(crate) fn large_bodies(serve: Serve) {
     for store in stores() {
         let server = Running::start(serve, store);
-        let address = server.address;
+        let (address, tls) = (server.address, server.tls);
         let data = Arc::new(pattern(5 << 20));
         let workers = (0..4).map(|number| {
             let data = Arc::clone(&data);
             thread::spawn(move || {
-                let mut client = Client::connect(address);
+                let mut client = Client::connect(address, tls);
                 let path = format!("/b/large{number}");
                 assert_eq!(client.put(&path, &data).status, 200);
                 let answer = client.get(&path);
@@ -249,7 +261,8 @@ pub(crate) fn cold_bytes(serve: Serve) {
     server.stop();
 }
 
-/// Connections beyond the limit wait until there is room.
+/// Connections beyond the limit are told so at once, whatever they ask, and those within it notice
+/// nothing; of too many even that waits until there is room.
 pub(crate) fn connection_limit(serve: Serve) {
     let store = Memory::default();
     let server = Running::start_with(serve, store, Config::default(), |server| {
@@ -257,12 +270,53 @@ pub(crate) fn connection_limit(serve: Serve) {
     });
     let (mut first, mut second) = (server.client(), server.client());
     assert_eq!((first.get("/b/k").status, second.get("/b/k").status), (404, 404));
-    let mut third = server.client();
-    third.send(request("GET", "/b/k", "").as_bytes());
-    thread::sleep(Duration::from_millis(120));
+    for _ in 0..3 {
+        let mut third = server.client();
+        let answer = third.answer(false);
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(text.contains("<Code>SlowDown</Code>"), "{text}");
+        assert_eq!(answer.status, 503);
+        for line in ["Retry-After: 1\r\n", "Connection: close\r\n"] {
+            assert!(answer.head.contains(line), "{}", answer.head);
+        }
+        assert_eq!((first.get("/b/k").status, second.get("/b/k").status), (404, 404));
+        assert!(third.rest().is_empty());
+    }
+    // Four more may be there to be refused, as long as they do not go away.
+    let silent: Vec<_> = (0..8).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    thread::sleep(Duration::from_millis(200));
     assert_eq!(first.get("/b/k").status, 404);
-    drop(first);
-    assert_eq!(third.answer(false).status, 404);
+    drop((first, second, silent));
+    let start = Instant::now();
+    while server.client().get("/b/k").status != 404 {
+        assert!(start.elapsed() < Duration::from_secs(10), "there is room now");
+        thread::sleep(Duration::from_millis(20));
+    }
+    server.stop();
+}
+
+/// So many requests that take long run or wait at once; one more is told to come again, and what
+/// does not take long is served.
+pub(crate) fn heavy_limit(serve: Serve) {
+    let limits = Limits { heavy: 2, ..Limits::default() };
+    let config = Config { limits, ..Config::default() };
+    let server = Running::start_with(serve, Memory::default(), config, |_| {});
+    server.store.put("b/slow", pattern(10));
+    for _ in 0..2 {
+        let mut slow = [server.client(), server.client()];
+        for client in &mut slow {
+            client.send(request("GET", "/b/slow", "").as_bytes());
+        }
+        thread::sleep(Duration::from_millis(100));
+        let mut client = server.client();
+        let answer = client.get("/b/slow");
+        assert_eq!(answer.status, 503, "{}", answer.head);
+        assert!(answer.head.contains("Retry-After: 1\r\n"), "{}", answer.head);
+        assert_eq!(client.get("/b/none").status, 404);
+        for client in &mut slow {
+            assert_eq!(client.answer(false).status, 200);
+        }
+    }
     server.stop();
 }
 
@@ -286,15 +340,24 @@ pub(crate) fn refused_uploads(serve: Serve) {
     }
 }
 
-/// A store that panics costs one request an InternalError, and the thread lives on.
+/// A store that panics costs one request an InternalError, or its connection if the answer has
+/// begun; the thread and the other connections live on.
 pub(crate) fn panics(serve: Serve) {
     for store in stores() {
-        let server = Running::start(serve, store);
+        let server = Running::start_with(serve, store, Config::default(), |s| s.threads = 1);
+        server.store.put("b/panic-read", pattern(300_000));
+        let mut other = server.client();
         for _ in 0..5 {
             let mut client = server.client();
             assert_eq!(client.get("/b/panic").status, 500);
+            assert_eq!(client.put("/b/panic-commit", b"x").status, 500);
             assert_eq!(client.get("/b/none").status, 404);
+            client.send(request("GET", "/b/panic-read", "").as_bytes());
+            assert!(client.rest().len() < 300_000);
+            assert_eq!(server.client().put("/b/panic-append", b"x").status, 500);
+            assert_eq!(other.get("/b/none").status, 404);
         }
+        settle(|| server.store.open_uploads() == 0);
         server.stop();
     }
 }
@@ -379,6 +442,81 @@ pub(crate) fn patience(serve: Serve) {
     server.stop();
 }
 
+/// Clients that send or read a byte now and then are cut off, each byte within the time that one
+/// may take, while others do not notice.
+pub(crate) fn slow_clients(serve: Serve) {
+    let (head, stall) = (Duration::from_millis(600), Duration::from_millis(600));
+    let patience = Patience { head, stall, rate: 2_000, ..Patience::default() };
+    let config = Config { patience, ..Config::default() };
+    let server = Running::start_with(serve, Memory::default(), config, |_| {});
+    server.store.put("b/large", vec![7; 24 << 20]);
+    let start = |begin: &str, count: usize| -> Vec<Client> {
+        let clients = (0..count).map(|_| {
+            let mut client = server.client();
+            client.send(begin.as_bytes());
+            client
+        });
+        clients.collect()
+    };
+    let mut heads = start("GET /b/", 60);
+    let mut bodies = start(&request("PUT", "/b/k", "Content-Length: 100000\r\n"), 60);
+    let mut readers = start(&request("GET", "/b/large", ""), 2);
+    let mut normal = server.client();
+    let begin = Instant::now();
+    while begin.elapsed() < 3 * stall {
+        for client in heads.iter_mut().chain(&mut bodies) {
+            let _ = client.try_send(b"x");
+        }
+        if serve.tls {
+            thread::sleep(Duration::from_millis(5));
+        } else {
+            readers.iter_mut().for_each(Client::sip);
+        }
+        let asked = Instant::now();
+        assert_eq!(normal.get("/b/none").status, 404);
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        thread::sleep(Duration::from_millis(25));
+    }
+    for client in heads.iter_mut().chain(&mut bodies) {
+        let said = String::from_utf8(client.rest()).unwrap();
+        assert!(said.contains("<Code>RequestTimeout</Code>"), "{said}");
+    }
+    // What they did not take has stood still for long enough, however slow the machine is.
+    thread::sleep(3 * stall);
+    for client in &mut readers {
+        assert!(client.rest().len() < 24 << 20, "all of it");
+    }
+    settle(|| server.store.open_uploads() == 0);
+    assert_eq!(server.store.get("b/k"), None);
+    server.stop();
+}
+
+/// A client that does not read its answer loses its place to others, and what it reads in the end
+/// does not look whole.
+pub(crate) fn stalled_reader(serve: Serve) {
+    let patience = Patience { stall: Duration::from_millis(400), ..Patience::default() };
+    let config = Config { patience, ..Config::default() };
+    let server = Running::start_with(serve, Memory::default(), config, |server| {
+        server.max_connections = 1;
+    });
+    server.store.put("b/large", vec![7; 24 << 20]);
+    let mut reader = server.client();
+    reader.send(request("GET", "/b/large", "").as_bytes());
+    let mut answers = Vec::new();
+    let start = Instant::now();
+    while answers.last() != Some(&404) {
+        assert!(start.elapsed() < Duration::from_secs(15), "{answers:?}");
+        thread::sleep(Duration::from_millis(50));
+        let mut other = server.client();
+        let _ = other.try_send(request("GET", "/b/none", "").as_bytes());
+        answers.push(other.answer(false).status);
+    }
+    assert_eq!(answers[0], 503, "one at a time");
+    assert!(!serve.tls || !reader.has_goodbye());
+    assert!(reader.rest().len() < 24 << 20);
+    server.stop();
+}
+
 /// An idle server stops at once, and closes idle connections.
 pub(crate) fn stop_idle(serve: Serve) {
     let server = Running::patient(serve, Memory::default());
@@ -443,7 +581,7 @@ pub(crate) fn stop_twice(serve: Serve) {
 }
 
 /// Waits until it is so.
-fn settle(what: impl Fn() -> bool) {
+pub(crate) fn settle(what: impl Fn() -> bool) {
     let start = Instant::now();
     while !what() {
         assert!(start.elapsed() < Duration::from_secs(10), "it never came true");

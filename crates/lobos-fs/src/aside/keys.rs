@@ -197,7 +197,7 @@ impl Looker {
         let name = [name.as_bytes(), b"\0"].concat();
         let name = CStr::from_bytes_with_nul(&name).unwrap_or(c"");
         let place = (folder.as_fd(), Some(*id));
-        let etag = object::etag_by_name(bucket, place, name, key::split(key).1, &stamp);
+        let etag = object::etag_by_name(bucket, place, name, key::split(key).1, &stamp)?;
         let (size, modified) = (stamp.size, Timestamp { nanos: stamp.mtime });
         Ok(Some(ListedObject { key: key.to_owned(), size, modified, etag }))
     }

@@ -35,7 +35,9 @@ fn make(bucket: &Bucket, request: &CompleteMultipartUpload) -> Result<Stored, Er
     for _ in 0..TRIES {
         let opened = match Opened::new(bucket, &request.upload, &request.key, OFlags::RDWR) {
             Err(e) if e.code() == Code::NoSuchUpload => {
-                return made(bucket, request)?.ok_or(e);
+                let stored = made(bucket, request)?.ok_or(e)?;
+                let _ = folder.remove(bucket);
+                return Ok(stored);
             }
             opened => opened?,
         };
@@ -111,9 +113,9 @@ fn publish(
     let (absent, alone) = (conditions.absent, conditions.matches.is_some());
     let terms = Terms { absent, alone, check: &check };
     let land = || {
-        let _turn = publish::turn(bucket, key, &terms)
+        let turn = publish::turn(bucket, key, &terms)
             .inspect_err(|_| publish::forget(bucket, key, &sealed))?;
-        publish::publish(bucket, key, absent, sealed)
+        publish::publish(bucket, key, (absent, turn.has()), sealed)
     };
     let stamp = land().map_err(Failed::By)?;
     let etag = etag.filter(|_| bucket.has_md5()).unwrap_or_else(|| stamp.etag());

@@ -48,7 +48,7 @@ pub(crate) fn remove(
 /// Whether no key that it is for leads to the file or folder that it is for.
 fn is_orphan(bucket: &Bucket, name: &str) -> bool {
     let inode = name.split_once('-').and_then(|(inode, _)| u64::from_str_radix(inode, 16).ok());
-    let (Some(inode), Some(meta)) = (inode, read_beside(bucket, name)) else { return false };
+    let (Some(inode), Ok(Some(meta))) = (inode, read_beside(bucket, name)) else { return false };
     let leads_there = |path: &str| match bucket.open(path, OFlags::PATH) {
         Ok(found) => fstat(found).is_ok_and(|stat| stat.st_ino == inode),
         // What cannot be told stays.

@@ -55,6 +55,8 @@ struct State {
     losses: u64,
     /// Counts uses of folders that are watched for their names alone.
     uses: u64,
+    /// The log tells that folders cannot be watched.
+    told: bool,
 }
 
 /// The object that a folder is itself, if it is one.
@@ -223,7 +225,7 @@ impl State {
             let flags = CreateFlags::NONBLOCK | CreateFlags::CLOEXEC;
             match inotify::init(flags) {
                 Ok(inotify) => self.inotify = Some(inotify),
-                Err(e) => warn::warn(&format!("folders are read for each listing: inotify: {e}")),
+                Err(e) => self.tell(&format!("folders are read for each listing: inotify: {e}")),
             }
             self.buffer = Box::new_uninit_slice(BUFFER);
         }
@@ -235,12 +237,20 @@ impl State {
         match inotify::add_watch(self.inotify.as_ref()?, path, mask) {
             Ok(watch) => Some(watch),
             Err(Errno::NOSPC) => {
-                warn::warn(
-                    "the limit fs.inotify.max_user_watches is reached: folders beyond it are read for each listing",
+                self.tell(
+                    "the limit fs.inotify.max_user_watches is reached: folders beyond it are read \
+                     for each listing",
                 );
                 None
             }
             Err(_) => None,
+        }
+    }
+
+    /// Once: where one folder cannot be watched, thousands cannot.
+    fn tell(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.told, true) {
+            warn::warn(why);
         }
     }
 

@@ -4,12 +4,10 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lobos_proto::{ETag, Timestamp};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, openat2, statx,
-};
+use rustix::fs::{AtFlags, FileType, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, open_with};
 use crate::error;
 use crate::key::{self, Place};
 use crate::object::listed_etag;
@@ -22,8 +20,8 @@ pub(super) fn file_type(stat: &Statx) -> FileType {
 
 /// Opens a folder in `folder` that is no link.
 pub(super) fn open_child(folder: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat2(folder, name, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    open_with(folder, name, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
 /// Opens the folder of a prefix: empty, or a path with a slash at its end. `None` if no key in it
@@ -42,9 +40,9 @@ pub(super) fn open_base(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, 
     if has_dots || path.contains('\0') || key::place(path) != Place::File(path) {
         return Ok(None);
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match openat2(bucket.dir(), path, flags, Mode::empty(), resolve) {
+    match open_with(bucket.dir(), path, flags, resolve) {
         Err(Errno::LOOP) => {}
         other => return present(other),
     }
@@ -109,7 +107,8 @@ pub(crate) fn see(
         Err(_) => None,
         Ok(stat) => Some(match file_type(&stat) {
             FileType::RegularFile if full => {
-                Seen::File(kept(&stat, &listed_etag(bucket, folder, id, name, &stat)))
+                let etag = listed_etag(bucket, folder, id, name, &stat).ok()?;
+                Seen::File(kept(&stat, &etag))
             }
             FileType::RegularFile => Seen::File(Attr::UNKNOWN),
             FileType::Directory => Seen::Folder(Attr::folder(Id::of_statx(&stat))),

@@ -14,7 +14,7 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 fn config() -> Config {
     let secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned();
-    let pair = Credentials { access_key: KEY.to_owned(), secret_key };
+    let pair = Credentials { access_key: KEY.to_owned(), secret_key, read_only: false };
     Config { credentials: vec![pair], region: Some("us-east-1".to_owned()), ..Config::default() }
 }
 

@@ -16,6 +16,16 @@ pub(super) fn find<'c>(config: &'c Config, access_key: &str) -> Result<&'c Crede
     found.ok_or_else(|| Error::new(Code::InvalidAccessKeyId).element("AWSAccessKeyId", access_key))
 }
 
+impl Credentials {
+    /// Whether what they sign may change something.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(super) fn check_write(&self) -> Result<(), Error> {
+        if self.read_only { Err(super::reads_only()) } else { Ok(()) }
+    }
+}
+
 /// A key for one day, region and service (SigV4, "Calculate signature").
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct SigningKey([u8; 32]);

@@ -34,7 +34,17 @@ pub(crate) struct Asked<'r> {
 pub(crate) struct Verified {
     /// What the chunks of its body are to be verified with.
     pub(crate) chain: Option<Box<Chain>>,
+    /// The key pair that signed it may change nothing.
+    pub(crate) read_only: bool,
 }
+
+/// Whoever signs with a key that may only read, and wants more.
+pub(crate) fn reads_only() -> Error {
+    Error::new(Code::AccessDenied).message("This access key may only read.")
+}
+
+/// Who need not sign, or signs the fields of a form.
+const ANYBODY: Verified = Verified { chain: None, read_only: false };
 
 /// Holds the signature of a request against the key pairs of the server. Without key pairs any
 /// signature will do, but a presigned URL must not have expired.
@@ -52,12 +62,12 @@ pub(crate) fn check(asked: &Asked<'_>, config: &Config, now: Now) -> Result<Veri
         if let Some(expires) = query.filled("Expires").filter(|_| v2) {
             presigned::check_expires_v2(expires, now)?;
         }
-        return Ok(Verified { chain: None });
+        return Ok(ANYBODY);
     }
     match (asked.head.get("authorization"), v4, v2) {
         (None, true, false) => presigned::check(asked, config, now),
         (None, false, true) => sigv2::check_query(asked, config, now),
-        (None, false, false) if asked.form => Ok(Verified { chain: None }),
+        (None, false, false) if asked.form => Ok(ANYBODY),
         (None, false, false) => Err(Error::new(Code::AccessDenied)),
         (Some(header), false, false) => check_header(asked, header, config, now),
         (header, _, _) => Err(Error::new(Code::InvalidArgument)

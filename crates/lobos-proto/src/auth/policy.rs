@@ -34,7 +34,7 @@ pub(crate) fn policy(
         let pair = keys::find(config, &access_key)?;
         let right = keys::verify_v2(&pair.secret_key, policy.as_bytes(), &signature);
         return if right {
-            Ok(())
+            pair.check_write()
         } else {
             Err(mismatch(&access_key, policy.as_bytes(), &signature))
         };
@@ -53,7 +53,7 @@ pub(crate) fn policy(
     let key =
         SigningKey::new(&pair.secret_key, credential.date, credential.region, credential.service);
     if key.verify(policy.as_bytes(), &signature) {
-        Ok(())
+        pair.check_write()
     } else {
         Err(mismatch(credential.access_key, policy.as_bytes(), &signature))
     }
@@ -111,6 +111,7 @@ mod tests {
         let pair = Credentials {
             access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+            read_only: false,
         };
         let credentials = if keys { vec![pair] } else { Vec::new() };
         let config = Config { credentials, ..Config::default() };

@@ -4,7 +4,7 @@
 use super::presigned::check_expires_v2;
 use super::sigv4::{check_skew, mismatch};
 use super::{Asked, Verified, date, keys};
-use crate::{Code, Config, Error, Now};
+use crate::{Code, Config, Credentials, Error, Now};
 
 /// The parameters that are part of the resource.
 const RESOURCE: [&str; 40] = [
@@ -77,7 +77,7 @@ pub(super) fn check_header(
     check_skew(sent, time, now)?;
     // An x-amz-date stands among the headers, then.
     let when = if amz.is_some() { "" } else { sent };
-    verify(asked, when, &pair.access_key, &pair.secret_key, signature)
+    verify(asked, when, pair, signature)
 }
 
 /// Verifies a presigned URL.
@@ -96,25 +96,24 @@ pub(super) fn check_query(asked: &Asked<'_>, config: &Config, now: Now) -> Resul
     };
     check_expires_v2(expires, now)?;
     let pair = keys::find(config, access_key)?;
-    verify(asked, expires, &pair.access_key, &pair.secret_key, signature)
+    verify(asked, expires, pair, signature)
 }
 
 fn verify(
     asked: &Asked<'_>,
     when: &str,
-    access_key: &str,
-    secret: &str,
+    pair: &Credentials,
     signature: &str,
 ) -> Result<Verified, Error> {
     // S3 and boto3 sign `/bucket` with a slash behind it, rclone without.
     let rest = asked.path.strip_prefix('/').unwrap_or_default();
     let bare = asked.bucket.is_none() && !rest.is_empty() && !rest.contains('/');
     let text = string_to_sign(asked, when, bare);
-    let right = |text: &[u8]| keys::verify_v2(secret, text, signature);
+    let right = |text: &[u8]| keys::verify_v2(&pair.secret_key, text, signature);
     if right(&text) || (bare && right(&string_to_sign(asked, when, false))) {
-        Ok(Verified { chain: None })
+        Ok(Verified { chain: None, read_only: pair.read_only })
     } else {
-        Err(mismatch(access_key, &text, signature))
+        Err(mismatch(&pair.access_key, &text, signature))
     }
 }
 

@@ -91,7 +91,7 @@ impl Claim<'_> {
             let lines = format!("{}\n{scope}\n", self.time);
             Box::new(Chain::new(&pair.access_key, key, lines, self.signature, trailer))
         });
-        Ok(Verified { chain })
+        Ok(Verified { chain, read_only: pair.read_only })
     }
 }
 

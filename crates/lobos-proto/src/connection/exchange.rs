@@ -7,7 +7,7 @@ use crate::http::encode::{Context, US_EAST_1};
 use crate::http::head::{Framing, Head};
 use crate::http::target::{Query, Target};
 use crate::op::Headers;
-use crate::{Config, Error, Now, Request};
+use crate::{Code, Config, Error, Now, Request};
 
 /// The request that is being answered.
 #[derive(Debug)]
@@ -97,13 +97,14 @@ impl Exchange {
         if self.host.is_empty() {
             self.host.push_str(host);
         }
-        self.keep = if head.old {
-            head.has_word("connection", "keep-alive")
-        } else {
-            !head.has_word("connection", "close")
-        };
-        self.awaits_continue = !head.old && head.has_word("expect", "100-continue");
-        Ok(framing)
+        let asked = !head.old || head.has_word("connection", "keep-alive");
+        self.keep = asked && !head.has_word("connection", "close");
+        let mut expected = head.words("expect").filter(|word| !head.old && !word.is_empty());
+        self.awaits_continue = head.has("expect") && !head.old;
+        match expected.find(|word| !word.eq_ignore_ascii_case(b"100-continue")) {
+            Some(_) => Err(Error::new(Code::ExpectationFailed)),
+            None => Ok(framing),
+        }
     }
 
     fn read_owner(&mut self, head: &Head<'_>, query: &str) {
@@ -127,6 +128,7 @@ impl Exchange {
             request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
             resource: &self.resource,
             host: &self.host,
+            scheme: config.scheme(),
             head: self.head,
             old: self.old,
             keep: self.keep,

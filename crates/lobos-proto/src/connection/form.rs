@@ -73,7 +73,7 @@ impl Connection {
             self.respond(Err(error), now);
             return (used, None);
         }
-        self.appended = true;
+        self.appended = Some(now.instant);
         (used, Some(step))
     }
 

@@ -39,16 +39,16 @@ impl Connection {
         self.judge(gate, rules, now);
     }
 
-    /// Lets the page in, or not. Whoever only reads is served also then, as S3 does it: without
-    /// the headers no browser shows the answer to the page. So is who has signed: that takes a
-    /// secret which no page of a stranger has.
+    /// Lets the page in, or not. Whoever only reads and says who it is is served also then, as S3
+    /// does it: without the headers no browser shows the answer to the page. So is who has signed:
+    /// that takes a secret which no page of a stranger has.
     fn judge(&mut self, gate: Gate, rules: Result<Option<CorsRules>, Error>, now: Now) {
         let Gate { visitor, framing, mut route } = gate;
         let (rules, failed) = match rules {
             Ok(rules) => (rules, None),
             Err(error) => (None, Some(error)),
         };
-        let refused = visitor.is_write() && self.config.credentials.is_empty();
+        let refused = visitor.needs_leave() && self.config.credentials.is_empty();
         match visitor.admit(rules.as_ref()) {
             Some(headers) => self.exchange.cors = headers,
             None if visitor.is_preflight || refused => {

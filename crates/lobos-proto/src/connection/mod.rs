@@ -27,6 +27,9 @@ use form::Posting;
 use gate::Gate;
 pub use step::{Step, Transmit};
 
+/// For whoever speaks TLS to a port without a certificate, if it reads that.
+const NO_HTTPS: &str = "This port speaks plain HTTP: the URL has to begin with http://";
+
 /// The state of one connection.
 pub struct Connection {
     config: Arc<Config>,
@@ -45,15 +48,20 @@ pub struct Connection {
     body: Range<u64>,
     finishing: bool,
     peer_closed: bool,
-    /// A slice of the body went to the sink, which may have taken its time.
-    appended: bool,
+    /// Bytes of a body since then.
+    moved: u64,
+    /// When a slice of the body went to the sink, which may take its time.
+    appended: Option<std::time::Instant>,
+    met_tls: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    /// A head is awaited; `scanned` bytes of it have been looked at.
+    /// A head is awaited; `scanned` bytes of it have been looked at, and `blank` bytes of empty
+    /// lines came before it.
     Head {
         scanned: usize,
+        blank: usize,
     },
     /// A page of another origin asks, so the store is asked for the rules of its bucket.
     Gate(Box<Gate>),
@@ -78,13 +86,18 @@ enum State {
     Closed,
 }
 
+impl State {
+    /// Nothing has come of the next request.
+    const START: Self = Self::Head { scanned: 0, blank: 0 };
+}
+
 impl Connection {
     /// A connection that was just accepted.
     pub fn new(config: Arc<Config>, now: Now) -> Self {
         let exchange = Exchange::new(config.next_connection());
         Self {
             config,
-            state: State::Head { scanned: 0 },
+            state: State::START,
             since: now.instant,
             exchange,
             incoming: None,
@@ -94,8 +107,18 @@ impl Connection {
             body: 0..0,
             finishing: false,
             peer_closed: false,
-            appended: false,
+            moved: 0,
+            appended: None,
+            met_tls: false,
         }
+    }
+
+    /// Answers with this error although nothing was asked, and closes. Not to be called while a
+    /// request is answered.
+    pub fn refuse(&mut self, error: Error, now: Now) {
+        self.exchange.begin();
+        self.exchange.broken = true;
+        self.respond(Err(error), now);
     }
 
     /// Looks at the buffered bytes and says what comes next; the number is how many bytes the
@@ -147,9 +170,7 @@ impl Connection {
         self.written += head;
         self.body.start += count - head as u64;
         assert!(self.body.start <= self.body.end, "more was sent than there is");
-        if count > 0 {
-            self.since = now.instant;
-        }
+        self.advanced(count, now);
         if self.written == self.out.len() {
             self.written = 0;
             self.out.clear();
@@ -178,10 +199,30 @@ impl Connection {
     pub fn finish(&mut self) {
         self.finishing = true;
         match self.state {
-            State::Head { scanned: 0 } if self.out.is_empty() => self.state = State::Closed,
+            State::Head { scanned: 0, blank: 0 } if self.out.is_empty() => {
+                self.state = State::Closed;
+            }
             State::Drain => self.state = State::HalfClose,
             _ => {}
         }
+    }
+
+    /// Nothing more is said, and what still comes is dropped until the peer has closed.
+    pub fn hang_up(&mut self) {
+        self.state = State::HalfClose;
+        (self.incoming, self.form) = (None, None);
+        self.out.clear();
+        (self.written, self.body) = (0, 0..0);
+    }
+
+    /// Whether nothing follows but [`Step::Close`].
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether the client began with TLS, which is not spoken here; it was answered in plain HTTP.
+    pub fn met_tls(&self) -> bool {
+        self.met_tls
     }
 
     /// Whether bytes of a body may still go to the sink: once not, an uncommitted sink must be
@@ -238,17 +279,35 @@ impl Connection {
     }
 
     fn step_head<'i>(&mut self, input: &'i [u8], now: Now) -> (usize, Option<Step<'i>>) {
-        // Empty lines before a request are ignored (RFC 9112, section 2.2).
+        let State::Head { scanned, blank } = &mut self.state else { return (0, None) };
+        // Empty lines before a request are ignored (RFC 9112, section 2.2), but not for ever.
         let lines = input.chunks(2).take_while(|pair| pair == b"\r\n").count() * 2;
-        if lines > 0 {
-            self.state = State::Head { scanned: 0 };
-            return (lines, None);
-        }
-        let State::Head { scanned } = &mut self.state else { return (0, None) };
-        if *scanned == 0 && !input.is_empty() {
-            self.since = now.instant;
-        }
-        match head::end(input, scanned, &self.config.limits) {
+        *blank += lines;
+        let limits = &self.config.limits;
+        let found = match *blank > limits.head {
+            true => Err(Error::new(Code::RequestHeaderSectionTooLarge)),
+            false if lines > 0 => {
+                *scanned = 0;
+                return (lines, None);
+            }
+            // Half of an empty line, which begins nothing either.
+            false if input == b"\r" && !self.peer_closed => {
+                return (0, Some(Step::Read { expect: 0 }));
+            }
+            false => {
+                if *scanned == 0 && !input.is_empty() {
+                    self.since = now.instant;
+                    // A TLS record, and no character that a request can begin with.
+                    if input[0] == 0x16 {
+                        self.met_tls = true;
+                        self.refuse(Error::new(Code::InvalidRequest).message(NO_HTTPS), now);
+                        return (0, None);
+                    }
+                }
+                head::end(input, scanned, self.peer_closed, limits)
+            }
+        };
+        match found {
             Ok(Some(end)) => {
                 self.read_head(&input[..end], input.len() > end, now);
                 (end, None)
@@ -259,9 +318,7 @@ impl Connection {
             }
             Ok(None) => (0, Some(Step::Read { expect: 0 })),
             Err(error) => {
-                self.exchange.begin();
-                self.exchange.broken = true;
-                self.respond(Err(error), now);
+                self.refuse(error, now);
                 (0, None)
             }
         }
@@ -321,6 +378,7 @@ impl Connection {
                         self.state = State::Call;
                     }
                     Err(error) => self.respond(Err(error), now),
+                    Ok(Route::Page) => self.page(now),
                     Ok(_) => self.preflight(now),
                 }
             }
@@ -340,12 +398,13 @@ impl Connection {
         input: &'i [u8],
         now: Now,
     ) -> (usize, Result<Piece<'i>, Option<Step<'i>>>) {
-        // The time that the sink took is not the client's.
-        if std::mem::take(&mut self.appended) || !input.is_empty() {
-            self.since = now.instant;
-        }
+        self.sink_returned(now);
         let Some(body) = &mut self.incoming else { return (0, Ok(Piece::End)) };
-        let (used, error) = match body.next(input, &self.config.limits) {
+        let next = body.next(input, &self.config.limits);
+        if let Ok((used, _)) = next {
+            self.advanced(used as u64, now);
+        }
+        let (used, error) = match next {
             Ok((used, Piece::Need(_))) if self.peer_closed => {
                 (used, Error::new(Code::IncompleteBody))
             }
@@ -362,7 +421,7 @@ impl Connection {
         let (used, piece) = self.piece(input, now);
         match piece {
             Ok(Piece::Data(data)) => {
-                self.appended = true;
+                self.appended = Some(now.instant);
                 (used, Some(Step::Body(data)))
             }
             Ok(_) => match self.expected() {

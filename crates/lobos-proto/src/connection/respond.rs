@@ -30,6 +30,28 @@ impl Connection {
         Answer::new(&mut self.out, &self.exchange.context(now, &self.config), 200).empty();
     }
 
+    /// Writes the page for people.
+    pub(super) fn page(&mut self, now: Now) {
+        self.conclude(now);
+        let context = self.exchange.context(now, &self.config);
+        let mut answer = Answer::new(&mut self.out, &context, 200);
+        let Some(page) = &self.config.page else { return answer.empty() };
+        answer.header("Content-Type", "text/html; charset=utf-8");
+        answer.header("Content-Security-Policy", &page.policy);
+        // The same address has something else for others.
+        answer.header("Cache-Control", "no-store");
+        for (name, value) in [
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Vary", "Accept"),
+        ] {
+            answer.header(name, value);
+        }
+        answer.text(&page.document);
+    }
+
     /// Decides whether the connection stays after the answer, which is to be written now.
     fn conclude(&mut self, now: Now) {
         let rest = self.incoming.as_ref().map_or(Some(0), |body| body.left());
@@ -55,7 +77,7 @@ impl Connection {
         self.since = now.instant;
         self.exchange.drained = 0;
         self.state = match (self.exchange.keep && !self.finishing, &self.incoming) {
-            (true, None) => State::Head { scanned: 0 },
+            (true, None) => State::START,
             (true, Some(_)) => State::Drain,
             (false, _) if self.exchange.linger || self.exchange.keep => State::HalfClose,
             (false, _) => State::Closed,
@@ -67,15 +89,13 @@ impl Connection {
         input: &'i [u8],
         now: Now,
     ) -> (usize, Option<Step<'i>>) {
-        if !input.is_empty() {
-            self.since = now.instant;
-        }
         let Some(body) = &mut self.incoming else {
-            self.state = State::Head { scanned: 0 };
+            self.state = State::START;
             return (0, None);
         };
         match body.discard(input, &self.config.limits) {
             Ok((used, over)) => {
+                self.advanced(used as u64, now);
                 self.exchange.drained += used as u64;
                 if self.exchange.drained > self.config.limits.drain {
                     self.state = State::HalfClose;

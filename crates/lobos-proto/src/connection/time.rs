@@ -11,7 +11,7 @@ impl Connection {
     pub fn deadline(&self) -> Option<Instant> {
         let patience = &self.config.patience;
         let limit = match self.state {
-            State::Head { scanned: 0 } => patience.idle,
+            State::Head { scanned: 0, .. } => patience.idle,
             State::Head { .. } => patience.head,
             State::Document(_) | State::Form | State::Body => patience.stall,
             State::Respond | State::Drain => patience.stall,
@@ -21,13 +21,30 @@ impl Connection {
         self.since.checked_add(limit)
     }
 
+    /// `count` bytes of a body have come or gone. When they are enough the client has its time
+    /// again: not for each byte, or one a second would keep a connection for ever.
+    pub(super) fn advanced(&mut self, count: u64, now: Now) {
+        self.moved += count;
+        if count > 0 && self.moved >= self.config.patience.quota() {
+            self.since = now.instant;
+            self.moved = 0;
+        }
+    }
+
+    /// The time that the sink took is not the client's.
+    pub(super) fn sink_returned(&mut self, now: Now) {
+        if let Some(began) = self.appended.take() {
+            self.since += now.instant.saturating_duration_since(began);
+        }
+    }
+
     /// [`Connection::deadline`] has passed. Does nothing if it has not.
     pub fn timed_out(&mut self, now: Now) {
         if self.deadline().is_none_or(|deadline| now.instant < deadline) {
             return;
         }
         match self.state {
-            State::Head { scanned: 1.. } => self.exchange.begin(),
+            State::Head { scanned: 1.., .. } => self.exchange.begin(),
             State::Document(_) | State::Form | State::Body if self.out.is_empty() => {}
             _ => return self.abort(),
         }

@@ -210,12 +210,12 @@ impl Chunks {
             State::Trailer if self.line.is_empty() => State::End,
             State::Trailer => {
                 self.trailer_bytes += self.line.len();
-                let trailer = trailer(&self.line);
-                let Some(trailer) = trailer.filter(|_| self.trailer_bytes <= limits.trailers)
-                else {
-                    return Err(Error::new(Code::MalformedTrailerError));
-                };
-                self.trailers.push(trailer);
+                let fits =
+                    self.trailer_bytes <= limits.trailers && self.trailers.len() < limits.headers;
+                match trailer(&self.line).filter(|(name, _)| fits && !self.forbids(name)) {
+                    Some(trailer) => self.trailers.push(trailer),
+                    None => return Err(Error::new(Code::MalformedTrailerError)),
+                }
                 State::Trailer
             }
             state @ (State::Data(_) | State::End) => state,
@@ -247,6 +247,31 @@ fn trailer(line: &[u8]) -> Option<(String, String)> {
 }
 
 impl Chunks {
+    /// Whether no trailer of HTTP can have this name: what frames a request, says where it goes,
+    /// who asks or what is asked for is in its head (RFC 9110, section 6.5.1).
+    fn forbids(&self, name: &str) -> bool {
+        const NAMES: [&str; 13] = [
+            "authorization",
+            "cache-control",
+            "connection",
+            "cookie",
+            "date",
+            "expect",
+            "host",
+            "origin",
+            "range",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ];
+        let starts = |start: &&str| name.starts_with(start);
+        let checks = ["x-amz-checksum-", "x-amz-trailer-"].iter().any(starts);
+        self.flavour == Flavour::Http
+            && !checks
+            && (NAMES.contains(&name) || ["content-", "if-", "x-amz-"].iter().any(starts))
+    }
+
     /// S3 has one sentence for whatever is wrong with aws-chunked.
     fn refused(&self, why: &'static str) -> Error {
         match self.flavour {

@@ -21,6 +21,8 @@ pub(crate) struct Context<'c> {
     pub(crate) resource: &'c str,
     /// The host that the request names, as it was sent; empty if there was none.
     pub(crate) host: &'c str,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
     /// HEAD: no body goes out.
     pub(crate) head: bool,
     /// HTTP/1.0.
@@ -85,6 +87,11 @@ impl<'a> Answer<'a> {
         self.context.region
     }
 
+    /// Whether that header is there for the web page that asks.
+    pub(crate) fn has_cors(&self, name: &str) -> bool {
+        self.context.cors.iter().any(|(cors, _)| *cors == name)
+    }
+
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
     /// it is parsed, and what slips through is cut here rather than splitting the answer.
     pub(crate) fn header(&mut self, name: &str, value: impl Value) {
@@ -116,7 +123,7 @@ impl<'a> Answer<'a> {
     pub(crate) fn location(&self) -> String {
         match (self.context.host, self.context.resource) {
             ("", path) => path.to_owned(),
-            (host, path) => format!("http://{host}{path}"),
+            (host, path) => format!("{}://{host}{path}", self.context.scheme),
         }
     }
 
@@ -133,13 +140,17 @@ impl<'a> Answer<'a> {
 
     /// An answer with a body of XML.
     pub(crate) fn document(mut self, xml: Xml) {
-        let xml = xml.finish();
         self.header("Content-Type", "application/xml");
-        self.header("Content-Length", xml.len());
+        self.text(&xml.finish());
+    }
+
+    /// An answer with this body.
+    pub(crate) fn text(mut self, text: &str) {
+        self.header("Content-Length", text.len());
         let (out, head) = (&mut *self.out, self.context.head);
         out.extend_from_slice(b"\r\n");
         if !head {
-            out.extend_from_slice(xml.as_bytes());
+            out.extend_from_slice(text.as_bytes());
         }
     }
 }
@@ -271,6 +282,7 @@ fn reason(status: u16) -> &'static str {
         411 => "Length Required",
         412 => "Precondition Failed",
         416 => "Requested Range Not Satisfiable",
+        417 => "Expectation Failed",
         500 => "Internal Server Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",
@@ -301,6 +313,7 @@ mod tests {
             request_id: 1,
             resource: "/",
             host: "",
+            scheme: "http",
             head: false,
             old: false,
             keep: true,

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use httparse::Header;
 use memchr::memchr;
 
+use super::marks::{Marks, mark};
 use super::raw;
 use crate::{Code, Error, Limits};
 
@@ -13,7 +14,8 @@ use crate::{Code, Error, Limits};
 const MAX_HEADERS: usize = 256;
 
 /// Where the head ends in `input`, empty line included. `scanned` is how far an earlier call has
-/// looked and is moved on, so that a head that comes byte by byte is looked at once.
+/// looked and is moved on, so that a head that comes byte by byte is looked at once; `ended` says
+/// that nothing more will come.
 ///
 /// # Errors
 /// `InvalidRequest` as soon as a line ends with a bare LF, `RequestHeaderSectionTooLarge` beyond
@@ -21,12 +23,15 @@ const MAX_HEADERS: usize = 256;
 pub(crate) fn end(
     input: &[u8],
     scanned: &mut usize,
+    ended: bool,
     limits: &Limits,
 ) -> Result<Option<usize>, Error> {
-    let seen = input.len().min(limits.head);
+    let (seen, before) = (input.len().min(limits.head), *scanned);
     while let Some(found) = memchr(b'\n', &input[*scanned..seen]) {
         let lf = *scanned + found;
         if lf == 0 || input[lf - 1] != b'\r' {
+            // Wherever the input is cut: what is wrong with the first line comes first.
+            check_start(&input[..seen], 0, true)?;
             return Err(refused("A line of the request head does not end with CRLF."));
         }
         *scanned = lf + 1;
@@ -34,11 +39,34 @@ pub(crate) fn end(
             return Ok(Some(lf + 1));
         }
     }
-    *scanned = seen;
+    let begun = std::mem::replace(scanned, seen);
+    check_start(&input[..seen], before, begun > before || ended)?;
     if input.len() >= limits.head {
         return Err(Error::new(Code::RequestHeaderSectionTooLarge));
     }
     Ok(None)
+}
+
+/// What cannot become a request is refused as soon as that is seen, so that nobody waits for the
+/// rest of another protocol. Looks once at the first bytes, and once at the first line: `before` is
+/// how much of `input` an earlier call has seen, `over` whether a line or all has ended since.
+fn check_start(input: &[u8], before: usize, over: bool) -> Result<(), Error> {
+    let first = memchr(b'\n', input).map_or(input.len(), |lf| lf + 1);
+    if before == 0 || (over && first >= before) {
+        return match httparse::Request::new(&mut []).parse(&input[..first]) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(unreadable(error)),
+        };
+    }
+    Ok(())
+}
+
+fn unreadable(error: httparse::Error) -> Error {
+    match error {
+        httparse::Error::Version => Error::new(Code::InvalidHTTPVersion),
+        httparse::Error::TooManyHeaders => Error::new(Code::RequestHeaderSectionTooLarge),
+        _ => refused("The request head is malformed."),
+    }
 }
 
 /// A parsed head, borrowed from the input.
@@ -51,9 +79,34 @@ pub(crate) struct Head<'h> {
     /// HTTP/1.0, not 1.1.
     pub(crate) old: bool,
     headers: &'h [Header<'h>],
-    /// Which names may be among them, see [`mark`]: most that are asked for are not.
-    marks: u64,
+    marks: Marks,
 }
+
+/// Headers that are given once, with the marks of their names.
+const SINGLE: [(&str, u64); 13] = {
+    let names = [
+        "authorization",
+        "content-md5",
+        "content-type",
+        "if-match",
+        "if-none-match",
+        "origin",
+        "range",
+        "x-amz-content-sha256",
+        "x-amz-copy-source",
+        "x-amz-copy-source-range",
+        "x-amz-date",
+        "x-amz-decoded-content-length",
+        "x-amz-rename-source",
+    ];
+    let mut single = [("", 0); 13];
+    let mut at = 0;
+    while at < names.len() {
+        single[at] = (names[at], mark(names[at].as_bytes()));
+        at += 1;
+    }
+    single
+};
 
 /// How the body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +134,7 @@ impl<'h> Head<'h> {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(input, headers) {
             Ok(httparse::Status::Complete(used)) if used == input.len() => {}
-            Err(httparse::Error::Version) => return Err(Error::new(Code::InvalidHTTPVersion)),
-            Err(httparse::Error::TooManyHeaders) => {
-                return Err(Error::new(Code::RequestHeaderSectionTooLarge));
-            }
+            Err(error) => return Err(unreadable(error)),
             _ => return Err(refused("The request head is malformed.")),
         }
         let (Some(method), Some(target), Some(minor)) =
@@ -93,12 +143,12 @@ impl<'h> Head<'h> {
             return Err(refused("The request head is malformed."));
         };
         let headers = &*request.headers;
-        Ok(then(&Head { method, target, old: minor == 0, headers, marks: marks(headers) }))
+        Ok(then(&Head { method, target, old: minor == 0, headers, marks: Marks::of(headers) }))
     }
 
     /// Headers that came in another way, as the fields of a form.
     pub(crate) fn of(headers: &'h [Header<'h>]) -> Self {
-        Self { method: "", target: "", old: false, headers, marks: marks(headers) }
+        Self { method: "", target: "", old: false, headers, marks: Marks::of(headers) }
     }
 
     /// With more headers; those that were sent come first. `all` is room for them.
@@ -107,47 +157,70 @@ impl<'h> Head<'h> {
         more: &'a [(&'a str, &'a str)],
         all: &'a mut Vec<Header<'a>>,
     ) -> Head<'a> {
-        let Self { method, target, old, headers, marks: own } = *self;
+        let Self { method, target, old, headers, marks } = *self;
         if more.is_empty() {
-            return Head { method, target, old, headers, marks: own };
+            return Head { method, target, old, headers, marks };
         }
         all.extend_from_slice(headers);
         all.extend(more.iter().map(|(name, value)| Header { name, value: value.as_bytes() }));
-        Head { method, target, old, headers: all, marks: marks(all) }
+        Head { method, target, old, headers: all, marks: Marks::of(all) }
     }
 
-    /// The headers of that name.
+    /// The headers of that name. What is inlined is the look at the marks, which is a constant of
+    /// the name: most names that are asked for are not there.
+    #[inline(always)]
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'h Header<'h>> + use<'a, 'h> {
-        let headers = if self.marks & mark(name) == 0 { &[] } else { self.headers };
+        let headers = if self.marks.may_have(name) { self.headers } else { &[] };
         headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
     /// The first header of that name (lower case), trimmed. One that is not UTF-8 counts as absent;
     /// what is to be kept is [`Head::text`].
+    #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&'h str> {
-        self.bytes(name).and_then(|value| std::str::from_utf8(value).ok())
+        if self.marks.may_have(name) { self.find_text(name) } else { None }
     }
 
     /// As [`Head::get`], any bytes.
+    #[inline]
     pub(crate) fn bytes(&self, name: &str) -> Option<&'h [u8]> {
+        if self.marks.may_have(name) { self.find(name) } else { None }
+    }
+
+    fn find(&self, name: &str) -> Option<&'h [u8]> {
         self.all(name).next().map(|header| trim_bytes(header.value))
     }
 
+    fn find_text(&self, name: &str) -> Option<&'h str> {
+        self.find(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
     /// As [`Head::get`]; empty counts as absent.
+    #[inline]
     pub(crate) fn filled(&self, name: &str) -> Option<&'h str> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
     /// The first header of that name as it is to be kept (see [`raw::keep`]); empty counts as
     /// absent.
+    #[inline]
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         Some(raw::keep(self.bytes(name)?).into_owned()).filter(|text| !text.is_empty())
     }
 
-    /// All headers whose name begins so (lower case): the rest of the name in lower case, and the
-    /// value as it is to be kept (see [`raw::keep`]).
+    /// Whether the name of a header may begin so; if not, none does. `prefix` begins with `x-amz-`
+    /// and has three bytes more or more.
+    pub(crate) fn may_begin(&self, prefix: &str) -> bool {
+        self.marks.may_begin(prefix)
+    }
+
+    /// All headers whose name begins so (lower case, see [`Head::may_begin`]): the rest of the name
+    /// in lower case, and the value as it is to be kept (see [`raw::keep`]).
     pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<(String, Cow<'h, str>)> {
         let mut found = Vec::new();
+        if !self.marks.may_begin(prefix) {
+            return found;
+        }
         for header in self.headers {
             let (Some(start), Some(rest)) =
                 (header.name.get(..prefix.len()), header.name.get(prefix.len()..))
@@ -167,30 +240,53 @@ impl<'h> Head<'h> {
     }
 
     /// Whether a header of that name is there.
+    #[inline]
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.all(name).next().is_some()
+        self.marks.may_have(name) && self.find(name).is_some()
     }
 
-    /// Whether one of the comma-separated words of that header is `word`.
+    /// The comma-separated words of that header.
+    #[inline]
+    pub(crate) fn words<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'h [u8]> + use<'a, 'h> {
+        self.all(name).flat_map(|h| h.value.split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+    }
+
+    /// Whether one of the words of that header is `word`.
+    #[inline]
     pub(crate) fn has_word(&self, name: &str, word: &str) -> bool {
-        self.all(name).any(|h| {
-            h.value
-                .split(|b| *b == b',')
-                .any(|w| w.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-        })
+        self.words(name).any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Refuses a header that decides something and stands twice: nobody knows which one counts.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub(crate) fn check_single(&self) -> Result<(), Error> {
+        let twice =
+            |(name, mark): &&(&str, u64)| self.marks.twice & mark != 0 && self.count(name) > 1;
+        match SINGLE.iter().find(twice) {
+            Some((name, _)) => Err(Error::new(Code::InvalidRequest)
+                .message(format!("The header {name} is given more than once."))),
+            None => Ok(()),
+        }
     }
 
     /// The one Host header.
     ///
     /// # Errors
-    /// `InvalidRequest` if there are two, or none in HTTP/1.1 (RFC 9112, section 3.2).
+    /// `InvalidRequest` if there are two, or none in HTTP/1.1 (RFC 9112, section 3.2), or one that
+    /// no host can be.
     pub(crate) fn host(&self) -> Result<Option<&'h str>, Error> {
         if self.count("host") > 1 {
             return Err(refused("The request has more than one Host header."));
         }
-        match self.get("host") {
-            None if !self.old => Err(refused("The request has no Host header.")),
-            host => Ok(host),
+        match (self.bytes("host"), self.get("host")) {
+            (None, _) if !self.old => Err(refused("The request has no Host header.")),
+            (Some(_), None) => Err(refused("The Host is malformed.")),
+            (_, host) => Ok(host),
         }
     }
 
@@ -221,21 +317,10 @@ impl<'h> Head<'h> {
         }
     }
 
+    #[inline]
     fn count(&self, name: &str) -> usize {
         self.all(name).count()
     }
-}
-
-/// The marks of all names.
-fn marks(headers: &[Header<'_>]) -> u64 {
-    headers.iter().fold(0, |marks, header| marks | mark(header.name))
-}
-
-/// One of 64 bits for a name, in upper or lower case.
-fn mark(name: &str) -> u64 {
-    let lower = |at: usize| name.as_bytes().get(at).map_or(0, |b| usize::from(b | 0x20));
-    let last = name.len().saturating_sub(1);
-    1 << ((name.len() + 5 * lower(0) + 11 * lower(last) + lower(last / 2)) % 64)
 }
 
 /// Without the spaces and tabs around it (RFC 9110, section 5.6.3); other white space is text.
@@ -256,7 +341,7 @@ mod tests {
 
     fn check(text: &str) -> Result<Framing, u16> {
         let limits = Limits::default();
-        let parsed = end(text.as_bytes(), &mut 0, &limits).and_then(|found| {
+        let parsed = end(text.as_bytes(), &mut 0, false, &limits).and_then(|found| {
             assert_eq!(found, Some(text.len()), "{text:?}");
             Head::parse(text.as_bytes(), &limits, |head| {
                 head.host()?;
@@ -302,21 +387,42 @@ mod tests {
     }
 
     #[test]
+    fn names() {
+        // A header is found by its name and by any start of that, in any case of letters; what
+        // only begins or ends alike is not.
+        let text = b"PUT / HTTP/1.1\r\nHost: x\r\nX-AMZ-Meta-A:  1 \r\nx-amz-META-b: 2\r\n\
+            x-amz-acl: private\r\nETag: 3\r\n\r\n";
+        let found = Head::parse(text, &Limits::default(), |head| {
+            for (name, value) in [("x-amz-meta-a", "1"), ("x-amz-acl", "private"), ("etag", "3")] {
+                assert_eq!((head.get(name), head.has(name)), (Some(value), true));
+            }
+            for none in ["x-amz-meta-", "x-amz-meta-c", "x-amz-ac", "tag", "", "x-amz-tagging"] {
+                assert_eq!((head.get(none), head.has(none)), (None, false), "{none:?}");
+            }
+            assert!(head.with_prefix("x-amz-grant-").is_empty());
+            assert!(head.with_prefix("x-amz-checksum-").is_empty());
+            let found = head.with_prefix("x-amz-meta-");
+            assert_eq!(found, [("a".into(), "1".into()), ("b".into(), "2".into())]);
+        });
+        assert!(found.is_ok());
+    }
+
+    #[test]
     fn ends() {
         // The end is found wherever the input is cut; a bare LF and a long head are refused early.
         let limits = Limits { head: 40, ..Limits::default() };
         let text = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore";
         for cut in 0..=text.len() {
             let mut scanned = 0;
-            let early = end(&text[..cut], &mut scanned, &limits).unwrap();
+            let early = end(&text[..cut], &mut scanned, false, &limits).unwrap();
             assert_eq!(early, (cut >= 27).then_some(27), "cut at {cut}");
             if early.is_none() {
-                assert_eq!(end(text, &mut scanned, &limits).unwrap(), Some(27));
+                assert_eq!(end(text, &mut scanned, false, &limits).unwrap(), Some(27));
             }
         }
-        assert!(end(b"GET / HTTP/1.1\nHost", &mut 0, &limits).is_err());
-        assert!(end(b"\n", &mut 0, &limits).is_err());
-        assert!(end(&[b'a'; 39], &mut 0, &limits).is_ok());
-        assert!(end(&[b'a'; 40], &mut 0, &limits).is_err());
+        assert!(end(b"GET / HTTP/1.1\nHost", &mut 0, false, &limits).is_err());
+        assert!(end(b"\n", &mut 0, false, &limits).is_err());
+        assert!(end(&[b'a'; 39], &mut 0, false, &limits).is_ok());
+        assert!(end(&[b'a'; 40], &mut 0, false, &limits).is_err());
     }
 }

@@ -72,10 +72,14 @@ fn without_port(host: &str) -> Option<&str> {
         None => host.find(':').unwrap_or(host.len()),
     };
     let (name, port) = host.split_at_checked(end)?;
-    let port_fits = port.is_empty()
-        || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    let port_fits =
+        port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.is_empty() || is_port(p));
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~[]:".contains(&b);
     (port_fits && !name.is_empty() && name.bytes().all(legal)).then_some(name)
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 /// Whether a page of `origin` comes from `host`, that is from this server itself.
@@ -123,7 +127,16 @@ mod tests {
         ] {
             assert_eq!(parse(foreign), Err(403), "{foreign}");
         }
-        for bad in ["", "a b", "localhost:x", "[::1", ":80", "a@localhost", "localhost:80:80"] {
+        for bad in [
+            "",
+            "a b",
+            "localhost:x",
+            "[::1",
+            ":80",
+            "a@localhost",
+            "localhost:80:80",
+            "localhost:65536",
+        ] {
             assert_eq!(parse(bad), Err(400), "{bad}");
         }
         assert_eq!(

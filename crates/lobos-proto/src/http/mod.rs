@@ -6,6 +6,7 @@ pub(crate) mod encode;
 pub(crate) mod form;
 pub(crate) mod head;
 pub(crate) mod host;
+mod marks;
 pub mod range;
 mod raw;
 pub(crate) mod target;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::EMBEDDING;
 use crate::http::encode::Answer;
 use crate::http::head::Head;
 use crate::http::range::ByteRange;
@@ -205,15 +206,17 @@ impl Overrides {
     }
 }
 
-/// Whether a browser would run what is in a body of this type.
+/// Whether a browser would run what is in a body of this type. Of several with commas between them
+/// it takes the last that it knows.
 fn is_active(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim();
-    let ends = |end: &str| {
-        let at = kind.len().checked_sub(end.len());
-        at.and_then(|at| kind.get(at..)).is_some_and(|last| last.eq_ignore_ascii_case(end))
-    };
-    let is = |name: &str| kind.len() == name.len() && ends(name);
-    is("text/html") || is("text/xml") || is("application/xml") || ends("+xml")
+    const NAMES: [&str; 5] =
+        ["application/xml", "multipart/x-mixed-replace", "text/html", "text/xml", "text/xsl"];
+    content_type.split(',').any(|one| {
+        let kind = one.split(';').next().unwrap_or_default().trim();
+        let last = kind.len().checked_sub("+xml".len()).and_then(|at| kind.get(at..));
+        NAMES.iter().any(|name| kind.eq_ignore_ascii_case(name))
+            || last.is_some_and(|last| last.eq_ignore_ascii_case("+xml"))
+    })
 }
 
 impl ObjectResponse {
@@ -264,7 +267,9 @@ impl ObjectResponse {
             self.write_checksums(&mut answer);
         }
         answer.header("X-Content-Type-Options", "nosniff");
-        answer.header("Cross-Origin-Resource-Policy", "same-origin");
+        if !answer.has_cors(EMBEDDING) {
+            answer.header(EMBEDDING, "same-origin");
+        }
         if is_active(content_type) {
             answer.header("Content-Security-Policy", "sandbox");
         }

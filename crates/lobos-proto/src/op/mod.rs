@@ -23,6 +23,7 @@ mod list_objects;
 mod list_parts;
 mod methods;
 mod object_tagging;
+mod page;
 mod post_object;
 mod put_object;
 mod rename_object;
@@ -62,7 +63,7 @@ mod route;
 pub(crate) use answer::write;
 pub(crate) use post_object::{PostObject, Posted, unfinished};
 pub(crate) use route::{Document, Route, Routed, route};
-pub(crate) use visitor::{Headers, Visitor};
+pub(crate) use visitor::{EMBEDDING, Headers, Visitor};
 
 /// The only version of an object is the one called `null`.
 ///

@@ -80,8 +80,9 @@ impl PostObject {
         head: &Head<'_>,
         framing: Framing,
         host: (Option<&str>, bool),
-        limits: &Limits,
+        config: &Config,
     ) -> Result<(Self, Form), Error> {
+        let (limits, scheme) = (&config.limits, config.scheme());
         let kind = head.get("content-type").unwrap_or_default();
         let form = Form::new(kind)?.ok_or_else(|| {
             Error::new(Code::PreconditionFailed)
@@ -98,8 +99,8 @@ impl PostObject {
         }
         let base = match host {
             (None, _) => format!("/{}/", escape(bucket.as_str())),
-            (Some(host), true) => format!("http://{host}/"),
-            (Some(host), false) => format!("http://{host}/{}/", escape(bucket.as_str())),
+            (Some(host), true) => format!("{scheme}://{host}/"),
+            (Some(host), false) => format!("{scheme}://{host}/{}/", escape(bucket.as_str())),
         };
         Ok((Self { bucket, base }, form))
     }
@@ -155,10 +156,12 @@ impl Posted {
     /// # Errors
     /// `EntityTooLarge`.
     pub(crate) fn check_growth(&self, size: u64) -> Result<(), Error> {
-        if size > *self.sizes.end() {
+        let most = *self.sizes.end();
+        if size > most {
+            // How large it is nobody knows yet, and how much has come is chance.
             return Err(Error::new(Code::EntityTooLarge)
-                .element("ProposedSize", size.to_string())
-                .element("MaxSizeAllowed", self.sizes.end().to_string()));
+                .element("ProposedSize", (most + 1).to_string())
+                .element("MaxSizeAllowed", most.to_string()));
         }
         Ok(())
     }

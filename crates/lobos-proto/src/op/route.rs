@@ -1,6 +1,7 @@
 //! From a request head to the operation that it asks for.
 
 use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
+use super::page::is_browser;
 use super::put_object::{plain_promise, promise};
 use super::supported::check_customer_key;
 use super::{
@@ -32,6 +33,8 @@ pub(crate) enum Route {
     Form(Box<(PostObject, Form)>),
     /// Answer a CORS preflight.
     Preflight,
+    /// Show a person what is there.
+    Page,
 }
 
 /// A route, and for whom.
@@ -149,6 +152,7 @@ impl<'h> Place<'h> {
             ("CONNECT" | "TRACE", _) | ("OPTIONS", "*") => return Err(not_allowed(head, SERVICE)),
             (_, target) => Target::parse(target)?,
         };
+        head.check_single()?;
         let host = target.host.or(head.host()?);
         let host_bucket = match host {
             Some(host) => config.hosts.parse(host)?.bucket,
@@ -169,6 +173,11 @@ impl<'h> Place<'h> {
         if head.method == "OPTIONS" {
             return Ok(Route::Preflight);
         }
+        let folder = self.key.as_deref().is_none_or(|key| key.ends_with('/'));
+        let asks = self.query.is_empty() && self.host_bucket.is_none();
+        if config.page.is_some() && folder && asks && is_browser(head) {
+            return Ok(Route::Page);
+        }
         let query = Query::parse(self.query)?;
         let write = !matches!(head.method, "GET" | "HEAD");
         let operation = subresource(&query, write);
@@ -182,13 +191,17 @@ impl<'h> Place<'h> {
         if write && config.read_only {
             return Err(Error::new(Code::AccessDenied).message("This server is read-only."));
         }
+        if write && verified.read_only {
+            return Err(auth::reads_only());
+        }
         let operation = operation?;
         let hoisted = super::hoisted::headers(&query)?;
         let mut headers = Vec::new();
         let head = &head.with(&hoisted, &mut headers);
         let (limits, region) = (&config.limits, config.region.as_deref());
         let host = (self.host, bucket.is_some());
-        let request = Incoming { head, framing, query: &query, limits, region, host };
+        let query = &query;
+        let request = Incoming { head, framing, query, config, limits, region, host };
         request.check_owner(config)?;
         request.check_copy_source()?;
         let mut route = match (self.bucket, self.key) {
@@ -244,6 +257,7 @@ struct Incoming<'r> {
     head: &'r Head<'r>,
     framing: Framing,
     query: &'r Query,
+    config: &'r Config,
     limits: &'r Limits,
     region: Option<&'r str>,
     /// As the client calls the server, and whether that names the bucket.
@@ -323,7 +337,8 @@ impl Incoming<'_> {
                 None => Err(wrong_method(self.head, name, false)),
             },
             ("POST", None) => {
-                let form = PostObject::parse(bucket, self.head, self.framing, self.host, limits)?;
+                let form =
+                    PostObject::parse(bucket, self.head, self.framing, self.host, self.config)?;
                 Ok(Route::Form(Box::new(form)))
             }
             _ => Err(not_allowed(self.head, BUCKET)),

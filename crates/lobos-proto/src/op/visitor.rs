@@ -9,6 +9,9 @@ use crate::{BucketName, Code, Config, Error};
 /// Headers of an answer.
 pub(crate) type Headers = Vec<(&'static str, String)>;
 
+/// Says who may embed an answer.
+pub(crate) const EMBEDDING: &str = "Cross-Origin-Resource-Policy";
+
 /// Methods of S3 that a page may ask for.
 const METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "POST", "DELETE"];
 
@@ -22,6 +25,9 @@ pub(crate) struct Visitor {
     headers: String,
     pub(crate) is_preflight: bool,
     is_object: bool,
+    /// It wants to show or run what it gets, without a word of who it is: what a page does with
+    /// images and scripts.
+    is_embed: bool,
     /// It makes, changes or removes a bucket, and no signature says that it may: to let objects
     /// be put is not to let the rules be changed.
     changes_bucket: bool,
@@ -44,6 +50,7 @@ impl Visitor {
     ) -> Result<Option<Self>, Error> {
         let is_preflight = head.method == "OPTIONS";
         let refused = |why: String| Err(Error::new(Code::BadRequest).message(why));
+        let elsewhere = is_from_elsewhere(head);
         let origin = match head.get("origin") {
             Some(origin) if !origin.is_empty() => origin,
             // What cannot be read is foreign.
@@ -52,9 +59,10 @@ impl Visitor {
                 return refused("Insufficient information. Origin request header needed.".into());
             }
             Some(_) => "null",
+            None if elsewhere && !is_visit(head) => "null",
             None => return Ok(None),
         };
-        if is_own_origin(origin, host) {
+        if is_own_origin(origin, host) && !elsewhere {
             return Ok(None);
         }
         let is_allowed = origin_allowed(origin, &config.origins);
@@ -78,6 +86,7 @@ impl Visitor {
             headers: headers.to_owned(),
             is_preflight,
             is_object,
+            is_embed: elsewhere && !head.has("origin"),
             changes_bucket,
             bucket: bucket.filter(|_| !is_allowed),
             is_allowed,
@@ -89,25 +98,44 @@ impl Visitor {
         !matches!(self.method.as_str(), "GET" | "HEAD")
     }
 
+    /// Whether it needs leave. Who only reads and says who it is needs none: a browser shows it
+    /// nothing of the answer.
+    pub(crate) fn needs_leave(&self) -> bool {
+        self.is_write() || self.is_embed
+    }
+
     /// What the answer says to the page; `None` if neither `--cors-origin` nor the rules of the
     /// bucket let it in.
     pub(crate) fn admit(&self, rules: Option<&CorsRules>) -> Option<Headers> {
         if self.is_allowed {
-            return Some(self.allowed());
+            return Some(self.embeddable(self.allowed()));
         }
         let asked = if self.is_preflight { self.headers.as_str() } else { "" };
         let asked: Vec<_> = names(asked).collect();
         let rule = rules?.find(&self.origin, &self.method, &asked)?;
-        Some(self.ruled(rule, &asked)).filter(|_| !self.changes_bucket)
+        let headers = self.embeddable(self.ruled(rule, &asked));
+        Some(headers).filter(|_| !self.changes_bucket)
+    }
+
+    fn embeddable(&self, mut headers: Headers) -> Headers {
+        headers.extend(self.is_embed.then(|| (EMBEDDING, "cross-origin".to_owned())));
+        headers
     }
 
     /// The answer to a page that is not let in.
     pub(crate) fn refusal(&self, rules: Option<&CorsRules>) -> Error {
         if !self.is_preflight {
-            return Error::new(Code::AccessDenied).message(
-                "Web pages of this origin may not change anything here: neither the CORS rules of \
-                 the bucket nor --cors-origin let them.",
-            );
+            let why = match self.is_write() {
+                true => {
+                    "Web pages of this origin may not change anything here: neither the CORS rules \
+                     of the bucket nor --cors-origin let them."
+                }
+                false => {
+                    "Web pages of other origins may not embed what is here: neither the CORS rules \
+                     of the bucket nor --cors-origin let all of them."
+                }
+            };
+            return Error::new(Code::AccessDenied).message(why);
         }
         let error = Error::new(Code::AccessForbidden);
         let error = match rules {
@@ -156,6 +184,20 @@ impl Visitor {
         headers.push(("Vary", vary.to_owned()));
         headers
     }
+}
+
+/// Whether the browser says that the page of another origin asks (Fetch Metadata). No page can say
+/// otherwise, and who is no browser says nothing.
+fn is_from_elsewhere(head: &Head<'_>) -> bool {
+    match head.bytes("sec-fetch-site") {
+        None | Some(b"" | b"same-origin" | b"none") => false,
+        Some(_) => true,
+    }
+}
+
+/// Whether somebody follows a link: then the browser shows the object itself and not the page.
+fn is_visit(head: &Head<'_>) -> bool {
+    matches!(head.method, "GET" | "HEAD") && head.get("sec-fetch-mode") == Some("navigate")
 }
 
 /// The names of a list of headers.

@@ -47,6 +47,7 @@ codes! {
     ConditionalRequestConflict 409 "The conditional request cannot succeed due to a conflicting operation against this resource.",
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed object size.",
     EntityTooSmall 400 "Your proposed upload is smaller than the minimum allowed size",
+    ExpectationFailed 417 "The only expectation that can be met is 100-continue.",
     IdempotencyParameterMismatch 400 "Parameters on this idempotent request are inconsistent with parameters used in previous request(s).",
     IncompleteBody 400 "You did not provide the number of bytes specified by the Content-Length HTTP header",
     InternalError 500 "We encountered an internal error. Please try again.",

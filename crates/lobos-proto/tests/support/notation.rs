@@ -89,10 +89,13 @@ impl Script {
                 match words[..] {
                     ["read-only"] => config.read_only = true,
                     ["interim"] => {}
-                    ["key", access_key, secret_key] => config.credentials.push(Credentials {
-                        access_key: access_key.to_owned(),
-                        secret_key: secret_key.to_owned(),
-                    }),
+                    ["key", access_key, secret_key, ref more @ ..] => {
+                        config.credentials.push(Credentials {
+                            access_key: access_key.to_owned(),
+                            secret_key: secret_key.to_owned(),
+                            read_only: more == ["ro"],
+                        });
+                    }
                     ["region", name] => config.region = Some(name.to_owned()),
                     ["origin", origin] => config.origins.push(origin.to_owned()),
                     ["host", name] => config.hosts.names.push(name.to_owned()),

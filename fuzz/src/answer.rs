@@ -1,0 +1,59 @@
+//! Whether what was answered is HTTP, and XML where it says so: nothing that a client sent may
+//! break out of its place there.
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+/// Checks one answer whose request was not HEAD, or whose body is left out.
+pub(crate) fn check(answer: &[u8]) {
+    let shown = String::from_utf8_lossy(answer);
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("an answer has a head");
+    let head = std::str::from_utf8(&answer[..end]).unwrap_or_else(|_| {
+        panic!("the head of an answer is no text: {shown}");
+    });
+    let body = &answer[end + 4..];
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap_or_default();
+    assert!(status.starts_with("HTTP/1.1 ") && status.len() > 12, "no status line: {shown}");
+    let (mut length, mut xml) = (0, false);
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("no header: {line}"));
+        let token = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        assert!(!name.is_empty() && name.bytes().all(token), "no header: {line}");
+        assert!(!value.contains(|c: char| c.is_ascii_control()), "an odd value: {line:?}");
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.parse().expect("a length is a number");
+        }
+        xml |= name.eq_ignore_ascii_case("content-type") && value == "application/xml";
+    }
+    assert!(body.is_empty() || body.len() == length, "{length} is not the length: {shown}");
+    if xml && !body.is_empty() {
+        well_formed(body);
+    }
+}
+
+/// One root element, everything closed, and only references that XML has.
+pub(crate) fn well_formed(body: &[u8]) {
+    let text = std::str::from_utf8(body).expect("XML is UTF-8");
+    let mut reader = Reader::from_str(text);
+    let (mut depth, mut roots) = (0, 0);
+    loop {
+        match reader.read_event().unwrap_or_else(|e| panic!("{e}: {text}")) {
+            Event::Start(_) => {
+                roots += i32::from(depth == 0);
+                depth += 1;
+            }
+            Event::End(_) => depth -= 1,
+            Event::Empty(_) => roots += i32::from(depth == 0),
+            Event::GeneralRef(name) => {
+                let known = ["amp", "lt", "gt", "quot", "apos"];
+                let name: &str = name.as_ref();
+                assert!(known.contains(&name) || name.starts_with('#'), "{name:?}: {text}");
+            }
+            Event::Text(_) | Event::Decl(_) => {}
+            Event::Eof => break,
+            other => panic!("{other:?} in an answer: {text}"),
+        }
+    }
+    assert_eq!((depth, roots), (0, 1), "{text}");
+}
