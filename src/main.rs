@@ -15,13 +15,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use lobos_drive::{Certificate, Listener, Server, raise_file_limit};
-use lobos_fs::{FsStore, Options};
+use lobos_fs::{Durability, FsStore, Options};
 use lobos_proto::{Config, Credentials, Hosts, Page};
 
 use cli::{Flags, Runtime};
 
 /// The exit code of every error before the server runs; clap has the same for wrong flags.
 const FAILED: u8 = 2;
+
+/// How many requests wait for the disk at once with `--durability disk`.
+const SYNCS: usize = 256;
 
 fn main() -> ExitCode {
     match Flags::parse().with_environment(|name| std::env::var_os(name)).and_then(run) {
@@ -41,6 +44,9 @@ fn run(flags: Flags) -> Result<(), String> {
     let certificate = certificate(&flags)?;
     let connections = max_connections(flags.max_connections, raise_file_limit())?;
     let store = FsStore::open(layout.clone(), options(&flags)).map_err(|e| e.to_string())?;
+    if !flags.read_only {
+        store.sweep();
+    }
     let index = store.index_progress();
     let listener = listen(&flags)?;
     let addresses = listener.addresses().to_vec();
@@ -48,6 +54,7 @@ fn run(flags: Flags) -> Result<(), String> {
     let mut server = Server::new(listener, Arc::new(config), Arc::new(store));
     server.threads = flags.threads();
     server.pin = flags.pin_threads_to_cpus;
+    server.helpers = helpers(&flags);
     server.max_connections = connections;
     server.certificate = certificate;
     server.stop.on_signals().map_err(|e| format!("cannot wait for signals: {e}"))?;
@@ -62,6 +69,12 @@ fn run(flags: Flags) -> Result<(), String> {
         Runtime::Smol => lobos_smol::serve(server),
     };
     ended.map_err(|e| format!("the server has stopped: {e}"))
+}
+
+/// The kernel writes once for all who wait for the same disk, so the more wait together the better.
+fn helpers(flags: &Flags) -> usize {
+    let waits = Durability::from(flags.durability) == Durability::Disk;
+    if waits { SYNCS } else { 0 }
 }
 
 fn options(flags: &Flags) -> Options {

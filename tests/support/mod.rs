@@ -5,6 +5,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod chunked;
+pub(crate) mod crash;
 #[path = "../../crates/lobos-proto/tests/support/dice.rs"]
 pub(crate) mod dice;
 pub(crate) mod http;

@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     args: Vec<OsString>,
     mount: String,
     secure: bool,
+    /// What of strace, if that is to watch it.
+    traced: Vec<String>,
 }
 
 impl Setup {
@@ -65,7 +67,14 @@ impl Setup {
     }
 
     fn in_home(runtime: Runtime, home: TempDir) -> Self {
-        Self { runtime, home, args: Vec::new(), mount: String::new(), secure: false }
+        Self {
+            runtime,
+            home,
+            args: Vec::new(),
+            mount: String::new(),
+            secure: false,
+            traced: Vec::new(),
+        }
     }
 
     /// A line of sh that mounts something for the server, in the folder that holds all others. Who
@@ -102,6 +111,15 @@ impl Setup {
         self
     }
 
+    /// Watched by strace with these arguments, which writes the file `trace` beside the buckets.
+    pub(crate) fn traced(mut self, args: &[&str]) -> Self {
+        let path = self.home.path().join("trace").to_str().unwrap().to_owned();
+        // -D: the server stays the child of the test.
+        let fixed = ["/usr/bin/strace", "-D", "-f", "-y", "-qq", "-o", &path];
+        self.traced = fixed.iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+        self
+    }
+
     /// A limit of the kernel for it, by its name in /proc/sys/user, and no mount.
     pub(crate) fn limit(mut self, (name, value): (&str, u32)) -> Self {
         self.mount = format!("echo {value} > {LIMITS}{name}");
@@ -116,8 +134,8 @@ impl Setup {
 
     /// [`Setup::start`] with arguments that make its URL begin with this.
     pub(crate) fn start_by(self, scheme: &str) -> Server {
-        let Self { runtime, home, args, mount, secure } = self;
-        let mut server = Self::launch(runtime, home.path(), (args, mount), scheme);
+        let Self { runtime, home, args, mount, secure, traced } = self;
+        let mut server = Self::launch(runtime, home.path(), (args, mount, traced), scheme);
         (server.home, server.secure) = (Some(home), secure);
         server
     }
@@ -125,10 +143,10 @@ impl Setup {
     fn launch(
         runtime: Runtime,
         home: &Path,
-        (args, mount): (Vec<OsString>, String),
+        (args, mount, traced): (Vec<OsString>, String, Vec<String>),
         scheme: &str,
     ) -> Server {
-        let mut command = contained(home, mount.contains(LIMITS));
+        let mut command = contained(home, mount.contains(LIMITS), &traced);
         command.env("LOBOS_TEST_MOUNT", &mount);
         command.args(["--port", "0", "--runtime", runtime.0]);
         command.env("LOBOS_THREADS", "2").args(&args);
@@ -195,13 +213,13 @@ exec "$@"
 "#;
 
 /// The command in a mount namespace of its own, and with a limit in a user namespace too.
-fn contained(home: &Path, limited: bool) -> Command {
+fn contained(home: &Path, limited: bool, traced: &[String]) -> Command {
     let mut command = Command::new("/usr/bin/unshare");
     if limited || !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "/bin/sh", "-c", CONTAIN, "sh"]).arg(home);
-    command.arg(env!("CARGO_BIN_EXE_lobos")).env_clear().stdin(Stdio::null());
+    command.args(traced).arg(env!("CARGO_BIN_EXE_lobos")).env_clear().stdin(Stdio::null());
     command
 }
 
@@ -254,17 +272,23 @@ impl Server {
     }
 
     /// Kills it and starts another on the same folder with the same arguments.
-    pub(crate) fn restarted(mut self) -> Self {
+    pub(crate) fn restarted(self) -> Self {
+        self.stopped().start()
+    }
+
+    /// Kills it; another one can be started on the same folder with the same arguments.
+    pub(crate) fn stopped(mut self) -> Setup {
         let home = self.home.take().unwrap();
         let (args, mount) = (std::mem::take(&mut self.args), std::mem::take(&mut self.mount));
-        let setup = Setup { runtime: self.runtime, home, args, mount, secure: self.secure };
+        let (runtime, secure) = (self.runtime, self.secure);
+        let setup = Setup { runtime, home, args, mount, secure, traced: Vec::new() };
         drop(self);
-        setup.start()
+        setup
     }
 
     /// Another server with the same arguments, and so on the same folder, which is this one's.
     pub(crate) fn second(&self) -> Self {
-        let how = (self.args.clone(), self.mount.clone());
+        let how = (self.args.clone(), self.mount.clone(), Vec::new());
         Setup::launch(self.runtime, self.home(), how, "http")
     }
 

@@ -19,29 +19,29 @@ pub struct Pool(Arc<Inner>);
 struct Inner {
     most: usize,
     state: Mutex<State>,
-    arrived: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Work>,
     threads: usize,
-    idle: usize,
+    /// The bells of those who wait. The last one to come is called first: a thread that has just
+    /// run gets a busy processor sooner than one that slept for long, and the others can leave.
+    idle: Vec<Arc<Condvar>>,
 }
 
 impl Pool {
     /// A pool of at most `most` threads, and at least one.
     pub fn new(most: usize) -> Self {
-        let (state, arrived) = (Mutex::default(), Condvar::new());
-        Self(Arc::new(Inner { most: most.max(1), state, arrived }))
+        Self(Arc::new(Inner { most: most.max(1), state: Mutex::default() }))
     }
 
     /// Does it soon, on some thread.
     pub fn run(&self, work: impl FnOnce() + Send + 'static) {
         let mut state = self.0.lock();
         state.queue.push_back(Box::new(work));
-        if state.idle >= state.queue.len() {
-            self.0.arrived.notify_one();
+        if let Some(bell) = state.idle.pop() {
+            bell.notify_one();
             return;
         }
         if state.threads == self.0.most {
@@ -67,6 +67,7 @@ impl Inner {
     }
 
     fn work(&self) {
+        let bell = Arc::new(Condvar::new());
         let mut state = self.lock();
         loop {
             if let Some(work) = state.queue.pop_front() {
@@ -75,11 +76,12 @@ impl Inner {
                 state = self.lock();
                 continue;
             }
-            state.idle += 1;
-            let waited = self.arrived.wait_timeout(state, IDLE);
+            state.idle.push(Arc::clone(&bell));
+            let waited = bell.wait_timeout(state, IDLE);
             let timeout;
             (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
+            // Still there: nobody has called.
+            state.idle.retain(|other| !Arc::ptr_eq(other, &bell));
             if timeout.timed_out() && state.queue.is_empty() {
                 state.threads -= 1;
                 return;

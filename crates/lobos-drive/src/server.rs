@@ -25,6 +25,9 @@ pub struct Server {
     pub threads: usize,
     /// Keep each of them on a core of its own.
     pub pin: bool,
+    /// Threads for heavy jobs, at most. With 0 there are twice as many as event loops and at least
+    /// 4; where most jobs wait for a disk, more of them wait at once.
+    pub helpers: usize,
     /// Connections beyond this many are answered SlowDown and closed; when too many of those are
     /// there as well, others wait to be accepted.
     pub max_connections: usize,
@@ -42,8 +45,19 @@ impl Server {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let max_connections = usize::MAX;
         let (certificate, grace, stop) = (None, Grace::default(), Stop::new());
-        let pin = false;
-        Self { listener, config, store, threads, pin, max_connections, certificate, grace, stop }
+        let (pin, helpers) = (false, 0);
+        Self {
+            listener,
+            config,
+            store,
+            threads,
+            pin,
+            helpers,
+            max_connections,
+            certificate,
+            grace,
+            stop,
+        }
     }
 
     /// For drivers: what accepts, and what all threads share.
@@ -59,6 +73,7 @@ impl Server {
             loads: Loads::new(self.threads),
             heavy: Arc::new(Heavy::new(self.config.limits.heavy)),
             threads: self.threads.max(1),
+            helpers: self.helpers,
             config: self.config,
             store: self.store,
             pin: self.pin,
@@ -79,6 +94,7 @@ pub struct Service {
     config: Arc<Config>,
     store: Arc<dyn Store>,
     threads: usize,
+    helpers: usize,
     pin: bool,
     loads: Loads,
     heavy: Arc<Heavy>,
@@ -92,6 +108,11 @@ impl Service {
     /// Event loops, at least one.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Threads for heavy jobs, at most.
+    pub fn helpers(&self) -> usize {
+        if self.helpers > 0 { self.helpers } else { (2 * self.threads).max(4) }
     }
 
     /// The memory of one thread.

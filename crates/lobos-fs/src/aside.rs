@@ -58,10 +58,10 @@ pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
         Err(e) if error::is_missing(e) => return Ok(()),
         Err(e) => return Err(error::write(e)),
     }
-    old.forget();
     if bucket.is_durable() {
         error::sync(opened.as_fd()).map_err(error::write)?;
     }
+    old.forget();
     prune(bucket, folder);
     Ok(())
 }

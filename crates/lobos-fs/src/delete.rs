@@ -76,10 +76,10 @@ fn delete_file(bucket: &Bucket, path: &str, has: Has) -> Result<(), Errno> {
         Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
         Err(e) => return Err(e),
     }
-    old.into_iter().for_each(sidecar::Old::forget);
     if bucket.is_durable() {
         error::sync(folder.as_fd())?;
     }
+    old.into_iter().for_each(sidecar::Old::forget);
     folder::prune(bucket, folder, parent);
     Ok(())
 }

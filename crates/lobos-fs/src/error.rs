@@ -58,13 +58,18 @@ fn code(errno: Errno) -> Code {
 }
 
 /// Waits until what was written is on the disk. A file system that cannot tell is taken at its
-/// word (FUSE and the like answer EINVAL for folders).
+/// word (FUSE and the like answer EINVAL for folders). EROFS is none of these: ext4 says it once it
+/// has met an error and writes no more.
+///
+/// XFS that has shut down after an error says of a folder that all of it is on the disk, since
+/// nothing waits to be written any more; only a look at the folder tells.
 pub(crate) fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     loop {
         match rustix::fs::fsync(fd) {
             Err(Errno::INTR) => {}
-            Err(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP) => return Ok(()),
-            done => return done,
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(()),
+            Err(e) => return Err(e),
+            Ok(()) => return rustix::fs::fstat(fd).map(drop),
         }
     }
 }

@@ -100,7 +100,7 @@ pub(crate) fn put(bucket: &Bucket, path: &str, meta: &mut Meta) -> Result<Option
             Err(Obstacle::NotFolder) => return Ok(None),
             Err(Obstacle::Failed(e)) => return Err(bucket.failed(e)),
         }
-        let _locked = bucket.shared().locks.folders();
+        let locked = bucket.shared().locks.folders();
         let fd = match bucket.folder(path) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => continue,
@@ -114,6 +114,8 @@ pub(crate) fn put(bucket: &Bucket, path: &str, meta: &mut Meta) -> Result<Option
         sidecar::write(bucket, fd.as_fd(), owner, &format!("{path}/"), meta)?;
         // Another process may have removed the folder since it was opened.
         if fstat(&fd).map_err(error::write)?.st_nlink > 0 {
+            // With its mark nobody removes it. Others need not wait for the disk.
+            drop(locked);
             if bucket.is_durable() {
                 error::sync(fd.as_fd()).map_err(error::write)?;
             }

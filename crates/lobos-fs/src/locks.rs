@@ -11,8 +11,9 @@ use crate::bucket::Bucket;
 use crate::ours::Has;
 use crate::{error, key};
 
-/// How many keys can be changed at once; where writes wait for the disk they hold a lock for it.
-const STRIPES: usize = 512;
+/// How many keys can be changed at once. Writes that wait for the disk hold their lock meanwhile:
+/// of hundreds of them hardly two may have the same.
+const STRIPES: usize = 4096;
 
 /// How many lock files a bucket has at most.
 const FILES: u64 = 64;

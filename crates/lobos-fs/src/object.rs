@@ -200,7 +200,7 @@ fn with_meta(
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.
 pub(crate) fn is_of(meta: &Meta, key: &str) -> bool {
-    meta.key.as_deref().is_none_or(|k| k == key)
+    meta.key.is_none() || sidecar::keys(meta).any(|other| other == key)
 }
 
 fn etag(bucket: &Bucket, meta: Option<&Meta>, stamp: &Stamp) -> ETag {

@@ -262,20 +262,22 @@ impl Target {
                 let old = old.map_or_else(look, Ok)?;
                 self.replace(bucket, key, terms, temp, (folder, old))
             }
-            done => done.map_err(|e| Obstacle::of_landing(e, folder)),
+            done => done.map(|()| None).map_err(|e| Obstacle::of_landing(e, folder)),
         };
-        if let (Ok(()), Some(mark)) = (&landed, mark) {
+        if let (Ok(_), Some(mark)) = (&landed, mark) {
             seen.add(mark);
         }
-        landed?;
+        let old = landed?;
         if bucket.is_durable() {
             error::sync(folder)?;
         }
+        // Not before: a power cut can bring back the old object, and then with all that it had.
+        old.into_iter().for_each(sidecar::Old::forget);
         Ok(())
     }
 
     /// Something has the name. A link is replaced and never written through; what is no file
-    /// stays where it is.
+    /// stays where it is. Gives back what is kept of the old object, to be forgotten.
     fn replace(
         &self,
         bucket: &Bucket,
@@ -283,7 +285,7 @@ impl Target {
         (absent, has): (bool, Has),
         temp: &mut Temp,
         (folder, old): (BorrowedFd<'_>, Stat),
-    ) -> Result<(), Obstacle> {
+    ) -> Result<Option<sidecar::Old>, Obstacle> {
         let taken = match FileType::from_raw_mode(old.st_mode) {
             FileType::RegularFile => true,
             // A link to nowhere is no object.
@@ -299,8 +301,7 @@ impl Target {
         let last = key::split(key.as_str()).1;
         let old = has.meta.then(|| sidecar::Old::hold(bucket, folder, &self.name, last));
         temp.replace(bucket, folder, &self.name).map_err(|e| Obstacle::of_landing(e, folder))?;
-        old.into_iter().for_each(sidecar::Old::forget);
-        Ok(())
+        Ok(old)
     }
 
     /// The key is in one place only.

@@ -132,7 +132,7 @@ impl Old {
         // If it must be copied to another mount it is another file, but the same object.
         meta.etag = Some(*etag).filter(|_| bucket.has_md5() && meta.md5_etag() != Some(*etag));
         let owner = Owner { inode: stamp.inode, name: key::split(from.as_str()).1 };
-        let moved = Moved::begin(bucket, owner, to.as_str()).map_err(failed)?;
+        let moved = Moved::begin(bucket, owner, (from.as_str(), to.as_str())).map_err(failed)?;
         if !self.found.aside && terms.1.aside {
             // First, so that it does not show where the file is gone.
             aside::remove(bucket, from.as_str())?;

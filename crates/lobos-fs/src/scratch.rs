@@ -1,5 +1,6 @@
 //! The folder for temporary names: `.lobos/tmp/<id>`, one per process and bucket, locked while
-//! the process lives. What a dead process left there is removed by the next one that needs it.
+//! the process lives. What a dead process left there is removed when another one starts, or needs
+//! such a folder.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -11,6 +12,7 @@ use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fstat, mkdir
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
+use crate::sidecar;
 
 const FOLDER: &str = ".lobos/tmp";
 
@@ -96,6 +98,22 @@ impl Scratches {
     }
 }
 
+/// Removes what processes that died have left in the bucket. One look if there is nothing.
+pub(crate) fn clean(bucket: &Bucket) -> Result<(), Errno> {
+    let parent = match bucket.open_ours(FOLDER, OFlags::RDONLY | OFlags::DIRECTORY) {
+        Ok(parent) => parent,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    sweep(&parent)?;
+    let is_alone = || {
+        let mut alone = true;
+        for_each(&parent, |_, folder| alone &= lock(folder.as_fd()) == Lock::Ours)?;
+        Ok(alone)
+    };
+    if is_alone()? { sidecar::remove_orphans(bucket, is_alone) } else { Ok(()) }
+}
+
 /// Whether the folder still has a name.
 fn is_alive(folder: BorrowedFd<'_>) -> bool {
     fstat(folder).is_ok_and(|stat| stat.st_nlink > 0)
@@ -124,21 +142,35 @@ fn lock(folder: BorrowedFd<'_>) -> Lock {
 
 /// Removes the folders of dead processes, whose locks ended with them.
 fn sweep(parent: &OwnedFd) -> Result<(), Errno> {
+    let mut done = Ok(());
+    for_each(parent, |name, folder| {
+        if lock(folder.as_fd()) == Lock::Ours {
+            done = done.and(empty(&folder));
+            let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+        }
+    })?;
+    done
+}
+
+fn empty(folder: &OwnedFd) -> Result<(), Errno> {
+    for entry in Dir::read_from(folder)? {
+        // Folders, among them "." and "..", are refused by the kernel.
+        let _ = rustix::fs::unlinkat(folder, entry?.file_name(), AtFlags::empty());
+    }
+    Ok(())
+}
+
+/// Opens each folder in `.lobos/tmp`.
+fn for_each(parent: &OwnedFd, mut visit: impl FnMut(&str, OwnedFd)) -> Result<(), Errno> {
     for entry in Dir::read_from(parent)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().to_str() else { continue };
-        if name == "." || name == ".." {
-            continue;
+        if name != "."
+            && name != ".."
+            && let Ok(folder) = open_folder(parent.as_fd(), name)
+        {
+            visit(name, folder);
         }
-        let Ok(folder) = open_folder(parent.as_fd(), name) else { continue };
-        if lock(folder.as_fd()) != Lock::Ours {
-            continue;
-        }
-        for entry in Dir::read_from(&folder)? {
-            // Folders, among them "." and "..", are refused by the kernel.
-            let _ = rustix::fs::unlinkat(&folder, entry?.file_name(), AtFlags::empty());
-        }
-        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
     }
     Ok(())
 }

@@ -20,6 +20,10 @@ use crate::key;
 use crate::meta::{Meta, XATTR};
 use crate::scratch::Scratch;
 
+mod orphans;
+
+pub(crate) use orphans::remove as remove_orphans;
+
 /// The folder of all that is beside.
 pub(crate) const FOLDER: &str = ".lobos/meta";
 
@@ -87,7 +91,7 @@ pub(crate) fn write(
     meta: &Meta,
 ) -> Result<(), Error> {
     let mut has_attributes = !bucket.shared().quirks.no_xattrs;
-    if has_attributes {
+    if has_attributes && !needs_two_steps(bucket, fd) {
         match fsetxattr(fd, XATTR, &meta.pack()?, XattrFlags::empty()) {
             Ok(()) => return Ok(()),
             Err(Errno::OPNOTSUPP) => has_attributes = false,
@@ -105,6 +109,13 @@ pub(crate) fn write(
     Ok(())
 }
 
+/// XFS may replace an attribute by a larger one in two steps of its journal, and a power cut
+/// between them takes the old one as well. A stub that points to `.lobos/meta` is never larger.
+fn needs_two_steps(bucket: &Bucket, fd: BorrowedFd<'_>) -> bool {
+    let is_there = || matches!(fgetxattr(fd, XATTR, &mut [0; 1][..]), Ok(_) | Err(Errno::RANGE));
+    bucket.is_durable() && is_there()
+}
+
 /// Removes the metadata of a folder that is an object no more.
 pub(crate) fn remove(bucket: &Bucket, fd: BorrowedFd<'_>, owner: Owner<'_>) -> Result<(), Errno> {
     if !bucket.shared().quirks.no_xattrs {
@@ -113,18 +124,27 @@ pub(crate) fn remove(bucket: &Bucket, fd: BorrowedFd<'_>, owner: Owner<'_>) -> R
             Err(e) => return Err(e),
         }
     }
-    forget(bucket, owner)
+    match unlink(bucket, owner)? {
+        Some(folder) if bucket.is_durable() => error::sync(folder.as_fd()),
+        _ => Ok(()),
+    }
 }
 
 /// Removes what `.lobos/meta` has under the name of an open file or folder.
 pub(crate) fn forget(bucket: &Bucket, owner: Owner<'_>) -> Result<(), Errno> {
-    let folder = match bucket.open_ours(FOLDER, OFlags::PATH | OFlags::DIRECTORY) {
+    unlink(bucket, owner).map(drop)
+}
+
+/// The folder, if there was something to remove.
+fn unlink(bucket: &Bucket, owner: Owner<'_>) -> Result<Option<OwnedFd>, Errno> {
+    let folder = match bucket.open_ours(FOLDER, OFlags::RDONLY | OFlags::DIRECTORY) {
         Ok(folder) => folder,
-        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(e),
     };
     match rustix::fs::unlinkat(&folder, file_name(owner), AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Ok(()) => Ok(Some(folder)),
+        Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e),
     }
 }
@@ -161,13 +181,20 @@ pub(crate) struct Moved(Option<(Meta, u64)>);
 
 impl Moved {
     /// Keeps it also for the new key, before the object has that. Where both keys end with the
-    /// same segment there is only one place for the two; it follows in [`Moved::finish`], and for
-    /// that instant the object is served with what its name and its bytes tell.
-    pub(crate) fn begin(bucket: &Bucket, owner: Owner<'_>, key: &str) -> Result<Self, Errno> {
+    /// same segment there is only one place for the two, which names both until
+    /// [`Moved::finish`].
+    pub(crate) fn begin(
+        bucket: &Bucket,
+        owner: Owner<'_>,
+        (old, key): (&str, &str),
+    ) -> Result<Self, Errno> {
         let new = Owner { name: key::split(key).1, ..owner };
-        let Some(meta) = read_beside(bucket, owner)? else { return Ok(Self(None)) };
+        let Some(meta) = read_beside(bucket, &file_name(owner))? else { return Ok(Self(None)) };
         let meta = Meta { key: Some(key.into()), ..meta };
-        if new.name != owner.name {
+        if new.name == owner.name {
+            let both = Some(format!("{old}\0{key}"));
+            keep_beside(bucket, new, &Meta { key: both, ..meta.clone() })?;
+        } else {
             keep_beside(bucket, new, &meta)?;
         }
         Ok(Self(Some((meta, owner.inode))))
@@ -240,16 +267,21 @@ fn settle(
         Err(e) if error::is_missing(e) => return Ok(Ok(None)),
         Err(e) => return Err(e),
     }
-    Ok(read_beside(bucket, owner)?.map(Some).ok_or(NotBeside))
+    Ok(read_beside(bucket, &file_name(owner))?.map(Some).ok_or(NotBeside))
 }
 
 fn file_name(owner: Owner<'_>) -> String {
     format!("{:x}-{:016x}", owner.inode, key::hash(owner.name.as_bytes()))
 }
 
+/// The keys that a file in `.lobos/meta` is for: two while an object gets another one.
+pub(crate) fn keys(meta: &Meta) -> impl Iterator<Item = &str> {
+    meta.key.iter().flat_map(|key| key.split('\0'))
+}
+
 /// `None` if nothing is there that makes sense.
-fn read_beside(bucket: &Bucket, owner: Owner<'_>) -> Result<Option<Meta>, Errno> {
-    let path = format!("{FOLDER}/{}", file_name(owner));
+fn read_beside(bucket: &Bucket, name: &str) -> Result<Option<Meta>, Errno> {
+    let path = format!("{FOLDER}/{name}");
     let fd = match bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
         Ok(fd) => fd,
         Err(e) if error::is_missing(e) => return Ok(None),

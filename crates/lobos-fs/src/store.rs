@@ -18,11 +18,11 @@ use crate::object::{self, Object};
 use crate::options::{Durability, Layout, OpenError, Options, Quirks};
 use crate::ours::Ours;
 use crate::roots::{Roots, Sure};
-use crate::scratch::Scratches;
+use crate::scratch::{self, Scratches};
 use crate::seen::Seen;
 use crate::snapshot::Live;
 use crate::upload::Upload;
-use crate::{configuration, copy, delete, rename, tagging};
+use crate::{configuration, copy, delete, rename, tagging, warn};
 
 /// Buckets that are directories, objects that are plain files.
 pub struct FsStore {
@@ -62,6 +62,17 @@ impl FsStore {
         let index = index.map_err(|e| OpenError(format!("the index cannot be read: {e}")))?;
         let (sweeps, renamed) = (multipart::Sweeps::default(), rename::Done::default());
         Ok(Self { roots, lister, index, sweeps, renamed, durable })
+    }
+
+    /// Removes what processes that died have left in the buckets: nothing that is an object or an
+    /// upload in parts. To be called before requests come.
+    pub fn sweep(&self) {
+        for name in self.roots.names().unwrap_or_default() {
+            let Ok(bucket) = self.roots.bucket(&name, Sure::Now) else { continue };
+            if let Err(e) = scratch::clean(&bucket) {
+                warn::warn(&format!("what a crash left in {:?} stays: {e}", name.as_str()));
+            }
+        }
     }
 
     /// How far the index is, if there is one.

@@ -30,7 +30,7 @@ pub fn serve(server: Server) -> io::Result<()> {
         polls.push((poll, inbox));
         mailboxes.push(mailbox);
     }
-    let pool = Pool::new((2 * service.threads()).max(4));
+    let pool = Pool::new(service.helpers());
     let shared = Arc::new(Shared { service: Arc::clone(&service), mailboxes, pool });
     let mut loops = Vec::new();
     for (index, (poll, inbox)) in polls.into_iter().enumerate() {
