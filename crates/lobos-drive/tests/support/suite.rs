@@ -477,10 +477,13 @@ pub(crate) fn slow_clients(serve: Serve) {
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
         thread::sleep(Duration::from_millis(25));
     }
+    // All of them were answered while they went on.
+    let over = Instant::now();
     for client in heads.iter_mut().chain(&mut bodies) {
         let said = String::from_utf8(client.rest()).unwrap();
         assert!(said.contains("<Code>RequestTimeout</Code>"), "{said}");
     }
+    assert!(over.elapsed() < stall / 2, "{:?}", over.elapsed());
     // What they did not take has stood still for long enough, however slow the machine is.
     thread::sleep(3 * stall);
     for client in &mut readers {

@@ -48,8 +48,10 @@ pub struct Connection {
     body: Range<u64>,
     finishing: bool,
     peer_closed: bool,
-    /// Bytes of a body since then.
-    moved: u64,
+    /// Bytes of a body that have yet to move for the client to have its time again.
+    missing: u64,
+    /// What [`Self::missing`] begins with.
+    quota: u64,
     /// When a slice of the body went to the sink, which may take its time.
     appended: Option<std::time::Instant>,
     met_tls: bool,
@@ -95,6 +97,7 @@ impl Connection {
     /// A connection that was just accepted.
     pub fn new(config: Arc<Config>, now: Now) -> Self {
         let exchange = Exchange::new(config.next_connection());
+        let quota = config.patience.quota();
         Self {
             config,
             state: State::START,
@@ -107,7 +110,8 @@ impl Connection {
             body: 0..0,
             finishing: false,
             peer_closed: false,
-            moved: 0,
+            missing: quota,
+            quota,
             appended: None,
             met_tls: false,
         }

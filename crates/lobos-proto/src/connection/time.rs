@@ -24,16 +24,19 @@ impl Connection {
     /// `count` bytes of a body have come or gone. When they are enough the client has its time
     /// again: not for each byte, or one a second would keep a connection for ever.
     pub(super) fn advanced(&mut self, count: u64, now: Now) {
-        self.moved += count;
-        if count > 0 && self.moved >= self.config.patience.quota() {
+        if count < self.missing {
+            self.missing -= count;
+        } else {
             self.since = now.instant;
-            self.moved = 0;
+            self.missing = self.quota;
         }
     }
 
     /// The time that the sink took is not the client's.
     pub(super) fn sink_returned(&mut self, now: Now) {
-        if let Some(began) = self.appended.take() {
+        if let Some(began) = self.appended.take()
+            && began != now.instant
+        {
             self.since += now.instant.saturating_duration_since(began);
         }
     }
