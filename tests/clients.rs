@@ -3,7 +3,7 @@
 //! `clients/setup.sh` installs them and `clients/with_*.py` drive them; `./run-clients` has the
 //! rest.
 
-#[path = "support/certificate.rs"]
+#[path = "e2e/support/certificate.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "made for tests that use more of it")]
 mod certificate;
 

@@ -180,7 +180,7 @@ fn tests_say_their_property() {
                     || body[0].contains("(runtime: &Runtime)"))
                 && listed(&source.text, &name);
             let is_test = on_runtimes || above.into_iter().any(|l| l.trim() == "#[test]");
-            let is_macro = source.name.starts_with("tests/support/");
+            let is_macro = source.name.starts_with("tests/e2e/support/");
             let says = body.get(1).is_some_and(|line| line.trim().starts_with("// "));
             if is_test && !says && !is_macro {
                 complaints.push(format!("{}:{start}: {name} has no property", source.name));

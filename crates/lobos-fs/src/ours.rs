@@ -1,5 +1,6 @@
-//! What `.lobos` has: most buckets have no `meta`, no `aside` and no `lock`, and a write must know before it
-//! leaves them alone. One look at the folder's times tells that nothing came since the last one.
+//! What `.lobos` has: most buckets have no `meta`, no `aside` and no `lock`, and a write must know
+//! before it leaves them alone. One look at the folder's times tells that nothing came since the
+//! last one.
 
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
