@@ -78,7 +78,7 @@ pub(crate) struct Held {
 pub(crate) enum Write {
     /// With If-Match, say: no other process may change the key between the look and the write.
     Conditional,
-    /// As it comes: it need only wait for those. Where there has never been one it costs one call,
+    /// As it comes: it need only wait for those. Where there has never been one it costs nothing,
     /// and may miss the very first ones.
     Plain,
 }
