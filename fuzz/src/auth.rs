@@ -16,6 +16,7 @@ pub(crate) static KEYS: LazyLock<Arc<Config>> = LazyLock::new(|| {
         config.credentials = vec![Credentials {
             access_key: sign::ACCESS_KEY.into(),
             secret_key: sign::SECRET_KEY.into(),
+            read_only: false,
         }];
     })
 });

@@ -17,6 +17,7 @@ static KEYS: LazyLock<Arc<Config>> = LazyLock::new(|| {
         config.credentials = vec![Credentials {
             access_key: sign::ACCESS_KEY.into(),
             secret_key: sign::SECRET_KEY.into(),
+            read_only: false,
         }];
     })
 });
