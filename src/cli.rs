@@ -97,7 +97,7 @@ pub(crate) struct Flags {
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) no_page: bool,
 
-    /// Speak HTTPS with this certificate: PEM, the chain behind it; SIGHUP reads it again
+    /// Speak HTTPS with this certificate and chain; SIGHUP reads it again
     #[arg(long, help_heading = "Network", env = "LOBOS_TLS_CERT", hide_env = true)]
     #[arg(value_name = "FILE")]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -107,7 +107,7 @@ pub(crate) struct Flags {
     #[arg(value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// Answer 503 to more connections [default: what the limit of open files allows]
+    /// Answer 503 to more connections [default: half the limit of files]
     #[arg(long, help_heading = "Network", env = "LOBOS_MAX_CONNECTIONS", hide_env = true)]
     #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections: Option<u32>,
@@ -122,7 +122,7 @@ pub(crate) struct Flags {
     #[arg(value_name = "SECRET", value_parser = StringValueParser::new().map(Secret::from))]
     pub(crate) secret_key: Option<Secret>,
 
-    /// More keys, from a file with lines ACCESS:SECRET, or ACCESS:SECRET:ro to read only
+    /// More keys, from a file with lines ACCESS:SECRET (or with :ro, to read)
     #[arg(long, help_heading = "Access", env = "LOBOS_CREDENTIALS", hide_env = true)]
     #[arg(value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,

@@ -174,6 +174,7 @@ impl Snapshots {
                 return self.watch(id, folder, buffer);
             }
             lock(&self.kept).put(id, stamp, wall, &snapshot);
+            self.fit();
             Ok(View::new(snapshot))
         });
         let mut gates = lock(&self.gates);
@@ -197,9 +198,15 @@ impl Snapshots {
             return read.map(View::new);
         };
         let view = self.live.finish(&ticket, Arc::clone(&snapshot), None, 0);
+        self.fit();
+        Ok(view.unwrap_or_else(|| View::new(snapshot)))
+    }
+
+    /// Lets go what is over the budget, each time that a large folder was read. What is heard of
+    /// folders that are watched comes on top until then.
+    fn fit(&self) {
         let used = self.live.trim(self.budget);
         lock(&self.kept).shrink(self.budget - used.min(self.budget));
-        Ok(view.unwrap_or_else(|| View::new(snapshot)))
     }
 
     /// Reads a folder that cannot be watched, or that another is about to watch, until nothing
