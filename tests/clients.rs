@@ -164,7 +164,6 @@ macro_rules! on_every_runtime {
 }
 
 on_every_runtime! {
-    aws_cli_v2: "venv", "with_aws.py", ["v2"];
     awscrt: "venv", "with_awscrt.py", [];
     chromium: "venv", "with_chromium.py", [env!("CARGO_BIN_EXE_lobos")];
     boto3: "venv", "with_boto3.py", [];
@@ -213,6 +212,12 @@ fn page() {
 fn aws_cli_v1() {
     // Each step of the script ends as a user would expect, and leaves the right bytes.
     check("smol", "venv", "with_aws.py", &["v1"]);
+}
+
+#[test]
+fn aws_cli_v2() {
+    // Each step of the script ends as a user would expect, and leaves the right bytes.
+    check("tokio", "venv", "with_aws.py", &["v2"]);
 }
 
 #[test]
