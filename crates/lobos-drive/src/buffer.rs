@@ -75,6 +75,13 @@ impl Buffer {
     }
 }
 
+/// Full of these bytes, with room for no others.
+impl From<&[u8]> for Buffer {
+    fn from(bytes: &[u8]) -> Self {
+        Self { memory: bytes.to_vec(), start: 0, end: bytes.len() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

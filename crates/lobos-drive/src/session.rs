@@ -153,9 +153,7 @@ impl Session {
             return Buffer::empty();
         }
         self.lent = false;
-        let unread = self.buffer.bytes();
-        let mut own = Buffer::with_capacity(unread.len());
-        own.extend(unread);
+        let own = Buffer::from(self.buffer.bytes());
         let mut scratch = std::mem::replace(&mut self.buffer, own);
         scratch.clear();
         scratch

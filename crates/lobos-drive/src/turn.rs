@@ -185,7 +185,8 @@ fn run(
             Need::Work(job) => {
                 session.done(job.run(), now);
                 jobs += 1;
-                if jobs >= TURN_JOBS || bytes >= TURN_BYTES {
+                // What is left of a body in the buffer goes on, since keeping it would copy it.
+                if jobs >= TURN_JOBS || bytes >= TURN_BYTES && !session.is_receiving() {
                     return Turn::Again;
                 }
             }

@@ -7,14 +7,16 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::time::SystemTime;
 
 use lobos_proto::{Code, ETag, Error, Key, ObjectInfo, Source};
-use rustix::fs::{AtFlags, FileType, OFlags, Statx, fstat, statat};
+use rustix::fs::{AtFlags, FileType, OFlags, Statx, StatxFlags, fstat, statat, statx};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
+use crate::seen::Look;
 use crate::sidecar::{self, Owner, Unread};
 use crate::snapshot::Id;
 use crate::{aside, bytes, clock, error, folder, mime, readers, warn};
@@ -112,22 +114,56 @@ fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Found>, Unread>,
         return Ok(Ok(Some(found)));
     }
     match open_anywhere(bucket, key)? {
-        Some((file, stamp, aside)) => Ok(with_meta(bucket, file, stamp, key, aside).map(Some)),
+        Some(opened) => Ok(with_meta(bucket, opened, key).map(Some)),
         None => Ok(Ok(None)),
     }
 }
 
-/// Opens the file that is the object with this key, in the tree or aside.
-pub(crate) fn open(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp)>, Error> {
-    Ok(open_anywhere(bucket, key)?.map(|(file, stamp, _)| (file, stamp)))
+/// What HEAD says of the object with this key; `None` if there is none. One look is enough where
+/// it had no metadata and did not change since.
+pub(crate) fn head(bucket: &Bucket, key: &Key) -> Result<Option<ObjectInfo>, Error> {
+    match look(bucket, key.as_str()) {
+        Some(stamp) => Ok(Some(info(Meta::default(), &stamp, stamp.etag(), key.as_str()))),
+        None => Ok(find(bucket, key)?.map(|object| object.info)),
+    }
 }
 
-/// As [`open`], and whether it is aside.
-fn open_anywhere(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp, bool)>, Error> {
+/// The stamp of a file that is known to be the object, without metadata.
+///
+/// The path is followed wherever it leads, since the result is used only if that is the very file,
+/// unchanged, that was opened within the bucket under this key before.
+fn look(bucket: &Bucket, key: &str) -> Option<Stamp> {
+    let Place::File(path) = key::place(key) else { return None };
+    let seen = &bucket.shared().seen;
+    let mark = seen.mark(bucket.name().as_str(), path);
+    if !seen.was_bare(mark) {
+        return None;
+    }
+    // As opening does, this asks the server of a network file system.
+    let flags = AtFlags::STATX_FORCE_SYNC;
+    let stat = statx(bucket.dir(), path, flags, StatxFlags::BASIC_STATS).ok()?;
+    seen.is_bare(mark, Look::of_statx(&stat)).then(|| Stamp::of_statx(&stat))
+}
+
+/// A file, opened, and what it looked like then.
+struct Opened {
+    file: File,
+    stamp: Stamp,
+    look: Look,
+    /// What stands for its key in the table of those seen; `None` for one aside.
+    mark: Option<u64>,
+}
+
+/// Opens the file that is the object with this key, in the tree or aside.
+pub(crate) fn open(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp)>, Error> {
+    Ok(open_anywhere(bucket, key)?.map(|Opened { file, stamp, .. }| (file, stamp)))
+}
+
+fn open_anywhere(bucket: &Bucket, key: &str) -> Result<Option<Opened>, Error> {
     if let Place::File(path) = key::place(key)
-        && let Some((file, stamp)) = open_file(bucket, path)?
+        && let Some(opened) = open_file(bucket, path)?
     {
-        return Ok(Some((file, stamp, false)));
+        return Ok(Some(opened));
     }
     // In our own folder nobody puts links or FIFOs.
     let path = aside::path(key);
@@ -136,7 +172,7 @@ fn open_anywhere(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp, bool
         Err(e) if error::is_missing(e) => return Ok(None),
         Err(e) => return Err(error::read(e)),
     };
-    Ok(stamp_of_file(file.as_fd())?.map(|stamp| (File::from(file), stamp, true)))
+    opened(file, None)
 }
 
 /// Opens what `path` names if it is a regular file.
@@ -145,7 +181,7 @@ fn open_anywhere(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp, bool
 /// the other side, it rewinds a tape. The kernel has no way to open regular files only, so the
 /// type is asked for first, except where the same key was a regular file the last time; the
 /// usual request is then one openat2 and one fstat.
-fn open_file(bucket: &Bucket, path: &str) -> Result<Option<(File, Stamp)>, Error> {
+fn open_file(bucket: &Bucket, path: &str) -> Result<Option<Opened>, Error> {
     let seen = &bucket.shared().seen;
     let mark = seen.mark(bucket.name().as_str(), path);
     if !seen.has(mark) {
@@ -165,37 +201,50 @@ fn open_file(bucket: &Bucket, path: &str) -> Result<Option<(File, Stamp)>, Error
             return if error::is_missing(e) { Ok(None) } else { Err(error::read(e)) };
         }
     };
-    let Some(stamp) = stamp_of_file(fd.as_fd())? else {
-        seen.forget(mark);
-        return Ok(None);
-    };
-    seen.add(mark);
-    Ok(Some((File::from(fd), stamp)))
+    let opened = opened(fd, Some(mark))?;
+    match opened {
+        Some(_) => seen.add(mark),
+        None => seen.forget(mark),
+    }
+    Ok(opened)
 }
 
-/// The stamp of an open file; `None` if it is not a regular one.
-fn stamp_of_file(fd: BorrowedFd<'_>) -> Result<Option<Stamp>, Error> {
-    let stat = fstat(fd).map_err(error::read)?;
-    Ok(is_regular(stat.st_mode).then(|| Stamp::of(&stat)))
+/// Looks at what was opened; `None` if it is no regular file.
+fn opened(fd: OwnedFd, mark: Option<u64>) -> Result<Option<Opened>, Error> {
+    let stat = fstat(&fd).map_err(error::read)?;
+    let opened =
+        || Opened { file: File::from(fd), stamp: Stamp::of(&stat), look: Look::of(&stat), mark };
+    Ok(is_regular(stat.st_mode).then(opened))
 }
 
 pub(crate) fn is_regular(mode: rustix::fs::RawMode) -> bool {
     FileType::from_raw_mode(mode) == FileType::RegularFile
 }
 
-fn with_meta(
-    bucket: &Bucket,
-    file: File,
-    stamp: Stamp,
-    key: &str,
-    aside: bool,
-) -> Result<Found, Unread> {
-    let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
-    let meta = sidecar::read(bucket, file.as_fd(), owner)?;
+fn with_meta(bucket: &Bucket, opened: Opened, key: &str) -> Result<Found, Unread> {
+    let meta = meta_of(bucket, &opened, key)?;
+    let Opened { file, stamp, mark, .. } = opened;
     // The stamp alone tells of which bytes a tag is, as in a listing.
     let etag = etag(bucket, meta.as_ref(), &stamp);
     let meta = meta.filter(|m| is_of(m, key));
+    let aside = mark.is_none();
     Ok(Found { file: Some(file), stamp, meta: meta.unwrap_or_default(), etag, aside })
+}
+
+/// The metadata of an open file, which need not be asked for where it is known that it has none.
+fn meta_of(bucket: &Bucket, opened: &Opened, key: &str) -> Result<Option<Meta>, Unread> {
+    let &Opened { ref file, stamp, look, mark } = opened;
+    let seen = &bucket.shared().seen;
+    if mark.is_some_and(|mark| seen.is_bare(mark, look)) {
+        return Ok(None);
+    }
+    let (owner, began) = (Owner { inode: stamp.inode, name: key::split(key).1 }, SystemTime::now());
+    let bare = || {
+        if let Some(mark) = mark.filter(|_| clock::is_settled(look.changed, began)) {
+            seen.add_bare(mark, look);
+        }
+    };
+    sidecar::read_noting(bucket, file.as_fd(), owner, bare)
 }
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.

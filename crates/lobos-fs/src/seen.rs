@@ -1,11 +1,14 @@
-//! Which keys were regular files when they were last opened: a small table without locks, where
-//! a newer key takes the place of an older one. A key has four places, since with one a third of
-//! 4,000 keys would drive each other out.
+//! Which keys were regular files when they were last opened, and which of those had no metadata: a
+//! small table without locks, where a newer key takes the place of an older one. A key has four
+//! places, since with one a third of 4,000 keys would drive each other out.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// 256 KiB of memory in all.
+use lobos_proto::Timestamp;
+use rustix::fs::{Stat, Statx, makedev};
+
+/// 512 KiB of memory in all.
 const SLOTS: usize = 32_768;
 
 /// The places of a key.
@@ -14,12 +17,48 @@ const WAYS: usize = 4;
 /// The table. Its hash has a secret, so that nobody can look for two keys that count as one.
 pub(crate) struct Seen {
     secret: RandomState,
-    slots: Box<[AtomicU64]>,
+    slots: Box<[Slot]>,
+}
+
+#[derive(Default)]
+struct Slot {
+    mark: AtomicU64,
+    /// What [`Seen::print`] gave for the file as it was without metadata, or 0. It has the mark in
+    /// it, so that half of one key and half of another do no harm.
+    bare: AtomicU64,
+}
+
+/// A file and its last change. Who gives it an attribute, or other rights, leaves another time:
+/// what was true of its inode stays so as long as it looks the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    dev: u64,
+    inode: u64,
+    /// The ctime in nanoseconds since 1970.
+    pub(crate) changed: u64,
+}
+
+impl Look {
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_possible_truncation,
+        reason = "the widths of stat's fields differ between machines"
+    )]
+    pub(crate) fn of(stat: &Stat) -> Self {
+        let changed = Timestamp::from_unix(stat.st_ctime as i64, stat.st_ctime_nsec as u32);
+        Self { dev: stat.st_dev as u64, inode: stat.st_ino as u64, changed: changed.nanos }
+    }
+
+    pub(crate) fn of_statx(stat: &Statx) -> Self {
+        let changed = Timestamp::from_unix(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec);
+        let dev = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+        Self { dev, inode: stat.stx_ino, changed: changed.nanos }
+    }
 }
 
 impl Seen {
     pub(crate) fn new() -> Self {
-        let slots = std::iter::repeat_with(AtomicU64::default).take(SLOTS).collect();
+        let slots = std::iter::repeat_with(Slot::default).take(SLOTS).collect();
         Self { secret: RandomState::new(), slots }
     }
 
@@ -32,8 +71,29 @@ impl Seen {
         hasher.finish() | 1
     }
 
+    /// What stands for the file that this key was; never 0.
+    fn print(&self, mark: u64, look: Look) -> u64 {
+        let mut hasher = self.secret.build_hasher();
+        for word in [mark, look.dev, look.inode, look.changed] {
+            hasher.write_u64(word);
+        }
+        hasher.finish() | 1
+    }
+
     pub(crate) fn has(&self, mark: u64) -> bool {
         self.find(mark, mark).is_some()
+    }
+
+    /// Whether the key had no metadata the last time, which may have changed since.
+    pub(crate) fn was_bare(&self, mark: u64) -> bool {
+        self.find(mark, mark).is_some_and(|slot| slot.bare.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Whether the file that the key is now, which looks so, has no metadata; `false` where it is
+    /// not known.
+    pub(crate) fn is_bare(&self, mark: u64, look: Look) -> bool {
+        let bare = self.find(mark, mark).map_or(0, |slot| slot.bare.load(Ordering::Relaxed));
+        bare != 0 && bare == self.print(mark, look)
     }
 
     pub(crate) fn add(&self, mark: u64) {
@@ -45,22 +105,30 @@ impl Seen {
         // Bits that do not choose the places.
         let any = places.get((mark >> 60) as usize % WAYS);
         if let Some(slot) = self.find(mark, 0).or(any) {
-            slot.store(mark, Ordering::Relaxed);
+            slot.bare.store(0, Ordering::Relaxed);
+            slot.mark.store(mark, Ordering::Relaxed);
+        }
+    }
+
+    /// The key is known, and its file was found without metadata when it looked so.
+    pub(crate) fn add_bare(&self, mark: u64, look: Look) {
+        if let Some(slot) = self.find(mark, mark) {
+            slot.bare.store(self.print(mark, look), Ordering::Relaxed);
         }
     }
 
     pub(crate) fn forget(&self, mark: u64) {
         if let Some(slot) = self.find(mark, mark) {
-            slot.store(0, Ordering::Relaxed);
+            slot.mark.store(0, Ordering::Relaxed);
         }
     }
 
     /// The place of a key that holds this.
-    fn find(&self, mark: u64, held: u64) -> Option<&AtomicU64> {
-        self.places(mark).iter().find(|slot| slot.load(Ordering::Relaxed) == held)
+    fn find(&self, mark: u64, held: u64) -> Option<&Slot> {
+        self.places(mark).iter().find(|slot| slot.mark.load(Ordering::Relaxed) == held)
     }
 
-    fn places(&self, mark: u64) -> &[AtomicU64] {
+    fn places(&self, mark: u64) -> &[Slot] {
         // The lowest bit is always set.
         let set = (mark >> 1) as usize % (SLOTS / WAYS);
         &self.slots[set * WAYS..][..WAYS]
@@ -96,5 +164,29 @@ mod tests {
         marks.iter().for_each(|mark| seen.add(*mark));
         let known = marks.iter().filter(|mark| seen.has(**mark)).count();
         assert!(known > 7_900, "{known}");
+    }
+
+    #[test]
+    fn bare() {
+        // That a file has no metadata holds for this key, this file and this time of change only,
+        // and not for a key that takes its place in the table.
+        let seen = Seen::new();
+        let (a, b) = (seen.mark("x", "a"), seen.mark("x", "b"));
+        let look = Look { dev: 1, inode: 2, changed: 3 };
+        seen.add_bare(a, look);
+        assert!(!seen.has(a) && !seen.is_bare(a, look));
+        seen.add(a);
+        assert!(!seen.was_bare(a) && !seen.is_bare(a, look));
+        seen.add_bare(a, look);
+        assert!(seen.was_bare(a) && seen.is_bare(a, look));
+        seen.add(b);
+        assert!(!seen.is_bare(b, look));
+        for other in [Look { dev: 0, ..look }, Look { inode: 0, ..look }] {
+            assert!(!seen.is_bare(a, other));
+        }
+        assert!(!seen.is_bare(a, Look { changed: 4, ..look }));
+        seen.forget(a);
+        seen.add(a);
+        assert!(!seen.was_bare(a));
     }
 }

@@ -59,7 +59,22 @@ pub(crate) fn read(
     fd: BorrowedFd<'_>,
     owner: Owner<'_>,
 ) -> Result<Option<Meta>, Unread> {
-    match settle(bucket, owner, attribute(bucket, |buf| fgetxattr(fd, XATTR, buf))) {
+    read_noting(bucket, fd, owner, || ())
+}
+
+/// As [`read`], and calls `bare` if there is none and none can come without changing the ctime.
+pub(crate) fn read_noting(
+    bucket: &Bucket,
+    fd: BorrowedFd<'_>,
+    owner: Owner<'_>,
+    bare: impl FnOnce(),
+) -> Result<Option<Meta>, Unread> {
+    let attribute = attribute(bucket, |buf| fgetxattr(fd, XATTR, buf));
+    if matches!(attribute, Err(Errno::NODATA)) {
+        bare();
+        return Ok(None);
+    }
+    match settle(bucket, owner, attribute) {
         Ok(Err(NotBeside)) => match fstat(fd) {
             Ok(stat) if stat.st_nlink == 0 => Err(Unread::Gone),
             Ok(_) => Ok(None),

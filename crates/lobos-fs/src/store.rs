@@ -6,7 +6,7 @@ use lobos_proto::op::{
     Acl, DeleteKey, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
     UploadPart, UploadPartCopy,
 };
-use lobos_proto::{BucketName, Code, Error, Key, Outcome, Request, Response, Store};
+use lobos_proto::{BucketName, Code, Error, Key, ObjectInfo, Outcome, Request, Response, Store};
 
 use crate::append::Append;
 use crate::bucket::{Bucket, Shared};
@@ -83,13 +83,27 @@ impl FsStore {
     /// The object, and the bucket that it is in. A bucket whose folder was replaced a moment ago
     /// must not answer that there is nothing.
     fn find(&self, name: &BucketName, key: &Key) -> Result<Object, Error> {
+        self.look_for(name, key, object::find)
+    }
+
+    /// What HEAD says of it.
+    fn info(&self, name: &BucketName, key: &Key) -> Result<ObjectInfo, Error> {
+        self.look_for(name, key, object::head)
+    }
+
+    fn look_for<T>(
+        &self,
+        name: &BucketName,
+        key: &Key,
+        find: impl Fn(&Bucket, &Key) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
         let bucket = self.roots.bucket(name, Sure::Recently)?;
-        if let Some(object) = object::find(&bucket, key)? {
-            return Ok(object);
+        if let Some(found) = find(&bucket, key)? {
+            return Ok(found);
         }
         let found = match self.roots.bucket(name, Sure::Now)? {
             now if now.is_same(&bucket) => None,
-            now => object::find(&now, key)?,
+            now => find(&now, key)?,
         };
         found.ok_or_else(|| Error::new(Code::NoSuchKey).key(key.as_str()))
     }
@@ -121,7 +135,7 @@ impl FsStore {
     /// Whether what an ACL is about is there.
     fn check(&self, acl: &Acl) -> Result<(), Error> {
         match &acl.key {
-            Some(key) => self.find(&acl.bucket, key).map(drop),
+            Some(key) => self.info(&acl.bucket, key).map(drop),
             None => self.now(&acl.bucket).map(drop),
         }
     }
@@ -187,8 +201,8 @@ impl Store for FsStore {
             Request::PutObject(put) => return self.put(put),
             Request::UploadPart(request) => return self.upload_part(&request),
             Request::HeadObject(head) => {
-                let object = self.find(&head.0.bucket, &head.0.key)?;
-                Response::HeadObject(Box::new(head.respond(object.info)?))
+                let info = self.info(&head.0.bucket, &head.0.key)?;
+                Response::HeadObject(Box::new(head.respond(info)?))
             }
             Request::DeleteObject(request) => {
                 let bucket = self.now(&request.bucket)?;
@@ -228,7 +242,7 @@ impl Store for FsStore {
             Request::GetObjectTagging(get) => tagging::get(&self.now(&get.bucket)?, &get)?,
             Request::PutObjectTagging(put) => tagging::put(&self.now(&put.bucket)?, put)?,
             Request::GetObjectAttributes(request) => {
-                let info = self.find(&request.bucket, &request.key)?.info;
+                let info = self.info(&request.bucket, &request.key)?;
                 Response::GetObjectAttributes(Box::new(ObjectAttributes { request, info }))
             }
             Request::CopyObject(request) => {

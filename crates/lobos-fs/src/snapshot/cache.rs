@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use lobos_proto::Timestamp;
 use rustix::fs::{
@@ -18,16 +18,13 @@ use rustix::io::Errno;
 
 use super::live::{Mark, Watched};
 use super::{Buffer, Live, Names, Snapshot, View};
+use crate::clock;
 
 /// Folders with fewer names are read each time: at this size both cost about the same.
 const SMALL: usize = 32;
 
 /// What it costs to keep a snapshot, beside itself, in bytes.
 const OVERHEAD: usize = 256;
-
-/// Linux stamps files with the time of the last clock tick, which is up to 10 ms old: two changes
-/// closer than that may leave the same time.
-const TICK: Duration = Duration::from_millis(20);
 
 /// How often a folder is read that changes while it is read.
 const READINGS: usize = 8;
@@ -53,8 +50,7 @@ impl Times {
     /// Whether a reading that began at `began` came so long after the last change that the next
     /// one leaves other times.
     pub(crate) fn are_settled(&self, began: SystemTime) -> bool {
-        let tick = u64::try_from(TICK.as_nanos()).unwrap_or(u64::MAX);
-        Timestamp::from(began).nanos > self.changed.nanos.saturating_add(tick)
+        clock::is_settled(self.changed.nanos, began)
     }
 }
 
@@ -228,7 +224,7 @@ impl Snapshots {
             if before.are_settled(began) && look(folder)?.1 == before {
                 break;
             }
-            std::thread::sleep(TICK / 4);
+            std::thread::sleep(clock::TICK / 4);
         }
         Ok(View::new(Arc::new(last.unwrap_or_default())))
     }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::*;
 
@@ -101,7 +102,7 @@ fn folders() {
         }
         let id = Id::of(std::fs::File::open(dir.path()).unwrap().as_fd()).unwrap();
         for turn in 0..6 {
-            std::thread::sleep(2 * TICK);
+            std::thread::sleep(2 * clock::TICK);
             assert_eq!(names(&snapshots, dir.path()).len(), count + turn);
             assert_eq!(names(&snapshots, dir.path()).len(), count + turn);
             assert_eq!(snapshots.watched(id).is_some(), count == 1000 && turn > 0);
@@ -144,7 +145,7 @@ fn watched_folders_are_not_kept_twice() {
     for at in 0..100 {
         std::fs::write(dir.path().join(at.to_string()), "").unwrap();
     }
-    std::thread::sleep(2 * TICK);
+    std::thread::sleep(2 * clock::TICK);
     assert_eq!(names(&snapshots, dir.path()).len(), 100);
     assert!(lock(&snapshots.kept).used > 0);
     let fd = std::fs::File::open(dir.path()).unwrap();
