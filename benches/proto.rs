@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use lobos_proto::op::{ObjectResponse, Overrides};
 use lobos_proto::{
-    Config, Connection, Credentials, ETag, Hosts, Metadata, Now, ObjectInfo, Response, Step,
-    Stored, Timestamp,
+    Config, Connection, Credentials, ETag, Hosts, Metadata, Now, ObjectInfo, Request, Response,
+    Step, Stored, Timestamp,
 };
 
 /// What boto3 sends for GET and HEAD.
@@ -159,11 +159,13 @@ fn exchange(connection: &mut Connection, request: &[u8], now: Now) {
         let (used, step) = connection.step(&request[at..], now);
         at += used;
         match step {
-            Step::Call(lobos_proto::Request::PutObject(_)) => connection.ready(now),
-            Step::Call(lobos_proto::Request::HeadObject(_)) => {
-                connection.answer(Ok(Response::HeadObject(object(now))), now);
-            }
-            Step::Call(_) => connection.answer(Ok(Response::GetObject(object(now))), now),
+            Step::Call(request) => match *request {
+                Request::PutObject(_) => connection.ready(now),
+                Request::HeadObject(_) => {
+                    connection.answer(Ok(Response::HeadObject(object(now))), now);
+                }
+                _ => connection.answer(Ok(Response::GetObject(object(now))), now),
+            },
             Step::Body(data) => _ = black_box(data),
             Step::Commit(_) => connection.answer(Ok(Response::PutObject(stored())), now),
             Step::Write => {

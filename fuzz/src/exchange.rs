@@ -77,6 +77,11 @@ pub(crate) fn with_rules(config: &Arc<Config>, input: &[u8], rules: &str) -> See
     exchange(config, &[input], Some(rules))
 }
 
+/// Whether a page of another origin may come in.
+fn asks_for_rules(request: &Request) -> bool {
+    matches!(request, Request::GetBucketConfiguration(get) if get.kind.name() == "cors")
+}
+
 fn exchange(config: &Arc<Config>, pieces: &[&[u8]], rules: Option<&str>) -> Seen {
     let now = after(Duration::ZERO);
     // All begin with the same request id.
@@ -111,14 +116,14 @@ fn exchange(config: &Arc<Config>, pieces: &[&[u8]], rules: Option<&str>) -> Seen
                     return seen;
                 }
             }
-            Step::Call(Request::GetBucketConfiguration(get)) if get.kind.name() == "cors" => {
+            Step::Call(request) if asks_for_rules(&request) => {
                 let rules = rules.map(|rules| Response::GetBucketConfiguration(rules.to_owned()));
                 let none = || Error::new(Code::NoSuchCORSConfiguration);
                 connection.answer(rules.ok_or_else(none), now);
             }
             Step::Call(request) => {
-                let upload = matches!(request, Request::PutObject(_) | Request::UploadPart(_));
-                seen.request = Some(request);
+                let upload = matches!(*request, Request::PutObject(_) | Request::UploadPart(_));
+                seen.request = Some(*request);
                 if !upload {
                     return seen;
                 }
@@ -167,7 +172,7 @@ pub(crate) fn serve(config: &Arc<Config>, store: &dyn Store, input: &[u8]) -> Op
                 let all = transmit.head.len() as u64 + (transmit.body.end - transmit.body.start);
                 connection.sent(all, now);
             }
-            Step::Call(request) => match store.call(request) {
+            Step::Call(request) => match store.call(*request) {
                 Ok(Outcome::Done(response)) => connection.answer(Ok(response), now),
                 Ok(Outcome::Send(response, found)) => {
                     source = Some(found);

@@ -27,6 +27,7 @@ mod files;
 mod forms;
 mod framing;
 mod framing_attacks;
+mod idle;
 mod linear;
 mod links;
 mod listing;

@@ -15,7 +15,7 @@ const HEAVY_APPEND: usize = 1 << 20;
 #[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub enum Job {
     /// Ask the store.
-    Call(Arc<dyn Store>, Request),
+    Call(Arc<dyn Store>, Box<Request>),
     /// Give the sink these of the unread bytes of the buffer.
     Append(Box<dyn Sink>, Buffer, Range<usize>),
     /// Give the sink these few bytes, which are not in the buffer any more.
@@ -60,7 +60,7 @@ impl Job {
     /// Does it, here and now. A panic in the store becomes an `InternalError`.
     pub fn run(self) -> Done {
         match self {
-            Self::Call(store, request) => Done::Called(guard(|| store.call(request))),
+            Self::Call(store, request) => Done::Called(guard(|| store.call(*request))),
             Self::Append(mut sink, buffer, range) => {
                 let result = guard(|| sink.append(&buffer.bytes()[range]));
                 Done::Appended(sink, buffer, result)

@@ -334,7 +334,7 @@ impl Session {
         self.sink.is_some() || matches!(self.out, Some(Out::Append(_) | Out::Held))
     }
 
-    fn call(&mut self, request: Request) -> Need {
+    fn call(&mut self, request: Box<Request>) -> Need {
         self.release();
         self.out = Some(Out::Call);
         Need::Work(Job::Call(Arc::clone(&self.store), request))

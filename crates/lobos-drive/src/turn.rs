@@ -24,24 +24,22 @@ const SPARE: usize = 8;
 const TURN_BYTES: u64 = 1 << 20;
 const TURN_JOBS: usize = 256;
 
-/// Why a connection gets its turn.
-#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
+/// Why a connection gets its turn. Small, since tasks keep it while they wait.
 pub enum Wake {
     /// Its socket is ready, or others had their turn.
     Ready,
     /// The job that it waited for is done.
-    Done(Done),
+    Done(Box<Done>),
     /// Others had their turn, and so this job is to be done now.
-    Late(Job),
+    Late(Box<Job>),
     /// Its deadline has passed.
     TimedOut,
     /// The server stops.
     Stop(Phase),
 }
 
-/// What a connection waits for after its turn.
+/// What a connection waits for after its turn. Small, since tasks keep it while they wait.
 #[must_use]
-#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub enum Turn {
     /// Until the socket is readable.
     Read,
@@ -50,9 +48,9 @@ pub enum Turn {
     /// Until the others had their turn.
     Again,
     /// Until this heavy job is done.
-    Work(Job),
+    Work(Box<Job>),
     /// Until the others had their turn; then for [`Wake::Late`] with this job.
-    Late(Job),
+    Late(Box<Job>),
     /// Until the job is done that is out already.
     Wait,
     /// For nothing any more.
@@ -119,7 +117,7 @@ pub fn turn(
             Wake::Ready => {}
             Wake::Done(done) => {
                 scratch.heavy.done(&done);
-                session.done(done, now);
+                session.done(*done, now);
             }
             Wake::Late(job) => session.done(job.run(), now),
             Wake::TimedOut => session.timed_out(now),
@@ -174,14 +172,14 @@ fn run(
                 Ok(Sent::All(count)) => bytes += count,
                 Ok(Sent::WouldBlock) => ready.writable = false,
                 Ok(Sent::Turn) => return Turn::Again,
-                Ok(Sent::Cold(range)) => return Turn::Work(session.warm(range)),
+                Ok(Sent::Cold(range)) => return Turn::Work(session.warm(range).into()),
                 Err(_) => return Turn::Close,
             },
             Need::Work(job) if job.is_heavy() => match heavy.admit(job) {
-                Ok(job) => return Turn::Work(job),
+                Ok(job) => return Turn::Work(job.into()),
                 Err(refused) => session.done(refused, now),
             },
-            Need::Work(job) if job.is_late() => return Turn::Late(job),
+            Need::Work(job) if job.is_late() => return Turn::Late(job.into()),
             Need::Work(job) => {
                 session.done(job.run(), now);
                 jobs += 1;

@@ -50,7 +50,7 @@ pub(crate) struct EventLoop {
     /// Those who can go on.
     queue: VecDeque<Key>,
     /// Jobs for the end of this round.
-    late: Vec<(Key, Job)>,
+    late: Vec<(Key, Box<Job>)>,
     timers: Timers,
     scratch: Scratch,
     stop: Waker,
@@ -279,9 +279,9 @@ impl EventLoop {
         }
     }
 
-    fn submit(&self, key: Key, job: Job) {
+    fn submit(&self, key: Key, job: Box<Job>) {
         let mailbox = self.shared.mailboxes[self.index].clone();
-        self.shared.pool.run(move || mailbox.send(Message::Done(key, job.run())));
+        self.shared.pool.run(move || mailbox.send(Message::Done(key, job.run().into())));
     }
 
     fn expire(&mut self, now: Now) {

@@ -15,12 +15,11 @@ use crate::slab::Key;
 pub(crate) const WAKE: Token = Token(usize::MAX);
 
 /// What other threads send.
-#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub(crate) enum Message {
     /// A connection to serve.
     Socket(TcpStream, Load),
     /// The job of this connection is done.
-    Done(Key, Done),
+    Done(Key, Box<Done>),
 }
 
 /// The sending side.

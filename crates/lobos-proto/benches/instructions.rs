@@ -43,9 +43,9 @@ const CASES: &[Case] = &[
     Case { name: "page of 1,000 keys, answer to XML", bound: 2_300_000, run: page_to_xml },
     Case { name: "GET, whole exchange", bound: 18_700, run: whole_get },
     Case { name: "PUT, whole exchange", bound: 33_700, run: whole_put },
-    Case { name: "aws-chunked, 64 KiB by 1 KiB", bound: 92_300, run: aws_chunked },
-    Case { name: "HTTP chunks, 64 KiB by 1 KiB", bound: 77_400, run: http_chunked },
-    Case { name: "Content-Length, 64 KiB by 1 KiB", bound: 36_700, run: counted },
+    Case { name: "aws-chunked, 64 KiB by 1 KiB", bound: 85_900, run: aws_chunked },
+    Case { name: "HTTP chunks, 64 KiB by 1 KiB", bound: 71_300, run: http_chunked },
+    Case { name: "Content-Length, 64 KiB by 1 KiB", bound: 26_300, run: counted },
 ];
 
 const BARE_GET: &str = "GET /bench/key HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -221,7 +221,9 @@ fn drive(connection: &mut Connection, input: &[u8], now: Now) -> usize {
         let (used, step) = connection.step(&input[at..], now);
         at += used;
         match step {
-            Step::Call(Request::PutObject(_)) => connection.ready(now),
+            Step::Call(request) if matches!(*request, Request::PutObject(_)) => {
+                connection.ready(now);
+            }
             Step::Call(_) => connection.answer(Ok(object(now)), now),
             Step::Body(data) => _ = black_box(data),
             Step::Commit(_) => connection.answer(Ok(stored(5)), now),

@@ -7,19 +7,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use lobos_drive::{Load, Local, Readiness, Seat, Session, Turn, Wake};
+use lobos_drive::{Load, Local, Readiness, Turn, Wake};
 use smol::future::yield_now;
 use smol::{Async, Timer, unblock};
 
 /// Serves until it is closed.
-pub(crate) async fn serve(
-    socket: TcpStream,
-    mut session: Session,
-    mut seat: Seat,
-    _load: Load,
-    local: Rc<Local>,
-) {
+pub(crate) async fn serve(socket: TcpStream, load: Load, local: Rc<Local>) {
     let Ok(socket) = Async::new_nonblocking(socket) else { return };
+    // Here, since a task has room for each argument twice.
+    let (mut session, mut seat) = local.open(&load);
     let mut ready = Readiness { readable: true, writable: true, hung_up: false };
     let mut alarm = Alarm { timer: Timer::never(), armed: None };
     let mut wake = Wake::Ready;
@@ -38,7 +34,7 @@ pub(crate) async fn serve(
                 continue;
             }
             Turn::Work(job) => {
-                wake = Wake::Done(unblock(|| job.run()).await);
+                wake = Wake::Done(unblock(|| job.run().into()).await);
                 continue;
             }
             Turn::Wait | Turn::Close => return,

@@ -88,8 +88,7 @@ async fn stopped(local: &Local, change: Option<Instant>) -> bool {
 /// Starts a task for each connection that this thread is given.
 async fn receive(inbox: Receiver<Handover>, local: &Rc<Local>, tasks: &LocalExecutor<'static>) {
     while let Ok((socket, load)) = inbox.recv().await {
-        let (session, seat) = local.open(&load);
-        tasks.spawn(connection::serve(socket, session, seat, load, Rc::clone(local))).detach();
+        tasks.spawn(connection::serve(socket, load, Rc::clone(local))).detach();
     }
 }
 

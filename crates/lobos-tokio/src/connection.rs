@@ -7,21 +7,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use lobos_drive::{Load, Local, Readiness, Seat, Session, Turn, Wake};
+use lobos_drive::{Load, Local, Readiness, Turn, Wake};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::{Sleep, sleep_until};
 
 /// Serves until it is closed.
-pub(crate) async fn serve(
-    socket: std::net::TcpStream,
-    mut session: Session,
-    mut seat: Seat,
-    _load: Load,
-    local: Rc<Local>,
-) {
+pub(crate) async fn serve(socket: std::net::TcpStream, load: Load, local: Rc<Local>) {
     let Ok(socket) = TcpStream::from_std(socket) else { return };
+    // Here, since a task has room for each argument twice.
+    let (mut session, mut seat) = local.open(&load);
     let mut ready = Readiness { readable: true, writable: true, hung_up: false };
     let mut alarm = Alarm { sleep: pin!(sleep_until(Instant::now().into())), armed: None };
     let mut wake = Wake::Ready;
@@ -50,7 +46,7 @@ pub(crate) async fn serve(
                 continue;
             }
             Turn::Work(job) => {
-                let Ok(done) = spawn_blocking(|| job.run()).await else { return };
+                let Ok(done) = spawn_blocking(|| job.run().into()).await else { return };
                 wake = Wake::Done(done);
                 continue;
             }

@@ -93,8 +93,7 @@ impl Thread {
 /// Starts a task for each connection that this thread is given.
 async fn receive(mut inbox: UnboundedReceiver<Handover>, local: Rc<Local>) {
     while let Some((socket, load)) = inbox.recv().await {
-        let (session, seat) = local.open(&load);
-        spawn_local(connection::serve(socket, session, seat, load, Rc::clone(&local)));
+        spawn_local(connection::serve(socket, load, Rc::clone(&local)));
     }
 }
 

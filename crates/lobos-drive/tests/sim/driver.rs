@@ -397,7 +397,7 @@ impl Driver {
             Job::Call(_, request) => {
                 self.check_open(0, 0, "a call", around.store);
                 (self.eager, self.answering) = (false, false);
-                if let Request::PutObject(put) = request {
+                if let Request::PutObject(put) = &**request {
                     let id = put.metadata.user.first().and_then(|(_, id)| id.parse::<u32>().ok());
                     let sent = around.sent.iter().find(|sent| Some(sent.plan.id) == id);
                     let sent = sent.expect("an upload that was sent");

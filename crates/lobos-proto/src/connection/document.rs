@@ -18,7 +18,7 @@ impl Connection {
             (Ok(_), _) => {
                 let request = self.expected().and_then(|expected| self.read_document(&expected));
                 match request {
-                    Ok(request) => self.exchange.request = Some(request),
+                    Ok(request) => self.exchange.request = Some(request.into()),
                     Err(error) => self.respond(Err(error), now),
                 }
             }

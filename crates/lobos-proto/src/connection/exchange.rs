@@ -39,7 +39,7 @@ pub(super) struct Exchange {
     /// Bytes of a refused body that were dropped.
     pub(super) drained: u64,
     /// What the store is to be asked next.
-    pub(super) request: Option<Request>,
+    pub(super) request: Option<Box<Request>>,
 }
 
 impl Exchange {

@@ -40,7 +40,7 @@ impl Connection {
         match part {
             Some(Part::File) => match self.announce(now) {
                 Ok(request) => {
-                    self.exchange.request = Some(request);
+                    self.exchange.request = Some(request.into());
                     self.state = State::Call;
                 }
                 Err(error) => self.respond(Err(error), now),

@@ -23,7 +23,7 @@ impl Connection {
         let gate = Gate { visitor, framing, route };
         let Some(bucket) = bucket else { return self.judge(gate, Ok(None), now) };
         let get = GetBucketConfiguration { bucket, kind: Configuration::Cors };
-        self.exchange.request = Some(Request::GetBucketConfiguration(get));
+        self.exchange.request = Some(Request::GetBucketConfiguration(get).into());
         self.state = State::Gate(Box::new(gate));
         self.since = now.instant;
     }

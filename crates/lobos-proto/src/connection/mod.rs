@@ -177,9 +177,8 @@ impl Connection {
         self.advanced(count, now);
         if self.written == self.out.len() {
             self.written = 0;
-            self.out.clear();
-            // A large listing must not stay with an idle connection.
-            self.out.shrink_to(4096);
+            // An idle connection has no memory for its next answer.
+            self.out = Vec::new();
         }
     }
 

@@ -18,7 +18,7 @@ pub enum Step<'i> {
     /// Write what [`Connection::transmit`] has.
     Write,
     /// Ask the store; tell the outcome by [`Connection::ready`] or [`Connection::answer`].
-    Call(Request),
+    Call(Box<Request>),
     /// Append these bytes to the sink. The slice ends at the returned count.
     Body(&'i [u8]),
     /// Append these bytes to the sink: they came with earlier input, and only now it is known that

@@ -24,9 +24,9 @@ use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request};
 #[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub(crate) enum Route {
     /// Ask the store; a body, if there is one, means nothing.
-    Call(Request),
+    Call(Box<Request>),
     /// Ask the store, then stream the body to the sink that it gives.
-    Upload(Request, Promise),
+    Upload(Box<Request>, Promise),
     /// Read the body, an XML document, then ask the store.
     Document(Document, Promise),
     /// Read the fields of a form, then ask the store and stream its file to the sink.
@@ -269,7 +269,7 @@ impl Incoming<'_> {
         match (self.head.method, operation) {
             ("GET", None) => {
                 let list = ListBuckets::parse(self.query, self.region)?;
-                Ok(Route::Call(Request::ListBuckets(list)))
+                Ok(Route::Call(Request::ListBuckets(list).into()))
             }
             (_, Some(name)) => Err(not_implemented(name)),
             _ => Err(not_allowed(self.head, SERVICE)),
@@ -308,7 +308,7 @@ impl Incoming<'_> {
     }
 
     fn bucket(&self, bucket: BucketName, operation: Option<&str>) -> Result<Route, Error> {
-        let call = |request| Ok(Route::Call(request));
+        let call = |request| Ok(Route::Call(Box::new(request)));
         let (query, limits) = (&self.query, self.limits);
         match (self.head.method, operation) {
             ("GET", None | Some("versions")) => {
@@ -354,14 +354,14 @@ impl Incoming<'_> {
         match method {
             "GET" => {
                 let get = GetBucketConfiguration { bucket, kind };
-                Ok(Route::Call(Request::GetBucketConfiguration(get)))
+                Ok(Route::Call(Request::GetBucketConfiguration(get).into()))
             }
             "PUT" => self.document(PutBucketConfiguration::parse(bucket, kind)),
             "DELETE" => match PutBucketConfiguration::remove(bucket, kind) {
                 Err(e) if e.code() == Code::MethodNotAllowed => {
                     Err(not_allowed(self.head, ("BUCKET", "GET, PUT")))
                 }
-                removed => Ok(Route::Call(removed?)),
+                removed => Ok(Route::Call(removed?.into())),
             },
             _ => Err(not_allowed(self.head, ("BUCKET", "GET, PUT, DELETE"))),
         }
@@ -374,7 +374,7 @@ impl Incoming<'_> {
         operation: Option<&str>,
     ) -> Result<Route, Error> {
         let (head, query) = (self.head, &self.query);
-        let call = |request| Ok(Route::Call(request));
+        let call = |request| Ok(Route::Call(Box::new(request)));
         if matches!(head.method, "GET" | "HEAD") {
             check_customer_key(head)?;
         }
@@ -394,7 +394,7 @@ impl Incoming<'_> {
             ("PUT", None) => {
                 let parsed = PutObject::parse(bucket, key, head, self.framing, self.limits);
                 let (put, promise) = parsed?;
-                Ok(Route::Upload(Request::PutObject(Box::new(put)), promise))
+                Ok(Route::Upload(Request::PutObject(Box::new(put)).into(), promise))
             }
             ("PUT", Some("renameObject")) => {
                 let rename = RenameObject::parse(bucket, key, head)?;
@@ -433,7 +433,7 @@ impl Incoming<'_> {
 
     fn multipart(&self, bucket: BucketName, key: Key) -> Result<Route, Error> {
         let (head, query, limits) = (self.head, &self.query, self.limits);
-        let call = |request| Ok(Route::Call(request));
+        let call = |request| Ok(Route::Call(Box::new(request)));
         match (head.method, query.has("uploadId")) {
             ("POST", false) => {
                 let create = CreateMultipartUpload::parse(bucket, key, head, limits)?;
@@ -451,7 +451,7 @@ impl Incoming<'_> {
             ("PUT", true) => {
                 let parsed = UploadPart::parse(bucket, key, head, query, self.framing, limits);
                 let (part, promise) = parsed?;
-                Ok(Route::Upload(Request::UploadPart(Box::new(part)), promise))
+                Ok(Route::Upload(Request::UploadPart(Box::new(part)).into(), promise))
             }
             ("GET", true) => {
                 call(Request::ListParts(ListParts::parse(bucket, key, query, limits)?))
@@ -470,11 +470,14 @@ impl Incoming<'_> {
     fn tagging(&self, bucket: BucketName, key: Key) -> Result<Route, Error> {
         super::check_version(self.query)?;
         match self.head.method {
-            "GET" => Ok(Route::Call(Request::GetObjectTagging(GetObjectTagging { bucket, key }))),
+            "GET" => {
+                let get = GetObjectTagging { bucket, key };
+                Ok(Route::Call(Request::GetObjectTagging(get).into()))
+            }
             "PUT" => self.document(PutObjectTagging::parse(bucket, key)),
             _ => {
                 let none = PutObjectTagging { bucket, key, tags: None };
-                Ok(Route::Call(Request::PutObjectTagging(none)))
+                Ok(Route::Call(Request::PutObjectTagging(none).into()))
             }
         }
     }

@@ -117,7 +117,7 @@ impl Driver {
                 self.waits(Wait::Read)
             }
             Step::Write => self.write(),
-            Step::Call(request) => self.call(request),
+            Step::Call(request) => self.call(*request),
             Step::Body(slice) => {
                 let here = buffer[..used].as_ptr_range().end;
                 assert!(!slice.is_empty() && slice.as_ptr_range().end == here);
