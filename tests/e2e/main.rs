@@ -9,6 +9,7 @@ mod support;
 mod acl;
 mod auth;
 mod buckets;
+mod calls;
 mod checksums;
 mod command;
 mod conditions;
