@@ -30,8 +30,8 @@ fn ask(shop: &Shop, key: &str) {
 
 #[test]
 fn metadata_from_elsewhere() {
-    // Metadata that another store over the folder gives a file that had none is in the next answer, after a
-    // quiet time and right after the file was made.
+    // Metadata that another store over the folder gives a file that had none is in the next answer,
+    // after a quiet time and right after the file was made.
     for quirks in all_quirks() {
         let shop = Shop::with(Options::default(), quirks);
         for (at, quiet) in (0..100).map(|at| (at, at % 10 == 0)) {
