@@ -40,8 +40,9 @@ pub(crate) fn end(
         }
     }
     let begun = std::mem::replace(scanned, seen);
-    check_start(&input[..seen], before, begun > before || ended)?;
-    if input.len() >= limits.head {
+    let is_long = input.len() >= limits.head;
+    check_start(&input[..seen], before, begun > before || ended || is_long)?;
+    if is_long {
         return Err(Error::new(Code::RequestHeaderSectionTooLarge));
     }
     Ok(None)
@@ -435,5 +436,27 @@ mod tests {
         assert!(end(b"\n", &mut 0, false, &limits).is_err());
         assert!(end(&[b'a'; 39], &mut 0, false, &limits).is_ok());
         assert!(end(&[b'a'; 40], &mut 0, false, &limits).is_err());
+    }
+
+    #[test]
+    fn long_and_malformed() {
+        // A first line over the limit that is no request line either is refused for the same
+        // reason wherever it is cut (found by fuzzing).
+        let limits = Limits { head: 40, ..Limits::default() };
+        for text in
+            [&b"GET /\0-and-so-on-beyond-the-limit-of-all HTTP/1.1\r\n\r\n"[..], &[b'/'; 50]]
+        {
+            let said = |result: Result<Option<usize>, Error>| result.map_err(|e| e.code());
+            let whole = said(end(text, &mut 0, false, &limits));
+            for cut in 1..text.len() {
+                let scanned = &mut 0;
+                let early = said(end(&text[..cut], scanned, false, &limits));
+                let cut_off = match early {
+                    Ok(None) => said(end(text, scanned, false, &limits)),
+                    refused => refused,
+                };
+                assert_eq!(cut_off, whole, "cut at {cut}");
+            }
+        }
     }
 }
