@@ -5,7 +5,7 @@ use crate::support::http::{Request, Response};
 use crate::support::server::{Server, Setup};
 use lobos_digest::{Algorithm, digest};
 
-on_every_runtime![
+on_every_store![
     every_combination,
     signed_trailers,
     no_empty_line_after_a_trailer,
@@ -14,13 +14,13 @@ on_every_runtime![
     two_at_once,
     named_algorithms,
     missing_trailer,
-    default_checksum,
     content_md5,
     content_sha256,
     checksum_mode,
     never_on_a_range,
-    gone_after_a_change,
 ];
+
+on_every_runtime![default_checksum, gone_after_a_change];
 
 on_every_runtime![with |runtime| Setup::new(runtime).arg("--etag").arg("fast").start();
     nothing_is_hashed];

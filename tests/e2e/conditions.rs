@@ -5,14 +5,9 @@ use crate::support::server::Server;
 use crate::support::tree::files;
 use lobos_digest::{Algorithm, digest};
 
-on_every_runtime![
-    delete_if_match,
-    delete_missing,
-    delete_size_and_time,
-    delete_nonsense,
-    delete_many,
-    one_of_all_wins,
-];
+on_every_store![delete_if_match, delete_missing, delete_size_and_time, delete_many,];
+
+on_every_runtime![delete_nonsense, one_of_all_wins];
 
 fn delete(server: &Server, key: &str) -> Request {
     server.request("DELETE", &format!("/bench/{key}"))

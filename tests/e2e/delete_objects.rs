@@ -5,21 +5,20 @@ use crate::support::server::Server;
 use crate::support::tree::files;
 use lobos_digest::{Algorithm, digest};
 
-on_every_runtime![
-    answers_each_key,
+on_every_store![
     quiet,
     missing_keys,
     thousand,
     too_many,
     special_names,
     control_characters,
-    versions,
     bad_keys,
     digests,
     malformed,
-    folders,
     missing_bucket,
 ];
+
+on_every_runtime![answers_each_key, versions, folders];
 
 fn document(keys: &[&str]) -> String {
     let objects: String =

@@ -4,7 +4,7 @@ use crate::support::second::{SECOND, answers, bytes, get, gone_on, is_refusal, p
 use crate::support::server::Server;
 use crate::support::tree::files;
 
-on_every_runtime![
+on_every_store![
     chunks,
     trailers,
     aws_chunks,
@@ -12,13 +12,14 @@ on_every_runtime![
     large_framings,
     expectations,
     upgrades,
-    bodies_are_no_requests,
     refusals_are_no_desync,
     persistence,
     targets,
     hosts,
     repeated_headers,
 ];
+
+on_every_runtime![bodies_are_no_requests];
 
 fn chunked(body: &str) -> String {
     put("Transfer-Encoding: chunked\r\n", body)

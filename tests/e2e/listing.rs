@@ -3,7 +3,7 @@
 use crate::support::http::Response;
 use crate::support::server::Server;
 
-on_every_runtime![
+on_every_store![
     empty,
     shape_of_v2,
     shape_of_v1,
@@ -12,20 +12,18 @@ on_every_runtime![
     delimiter,
     any_delimiter,
     delimiter_and_prefix,
-    pages_of_2500,
-    pages_of_v1,
     versions,
-    pages_with_a_delimiter,
     page_ends,
     start_after,
     marker,
     max_keys,
     encoding_type,
-    special_names,
     fetch_owner,
     changes_between_pages,
     missing_bucket,
 ];
+
+on_every_runtime![pages_of_2500, pages_of_v1, pages_with_a_delimiter, special_names];
 
 fn store_all(server: &Server, keys: &[&str]) {
     let mut connection = server.connect();

@@ -5,6 +5,16 @@ use std::fs;
 use crate::support::server::Server;
 use crate::support::tree::files;
 
+on_every_store![
+    methods,
+    endless_head,
+    bytes_that_are_no_request,
+    percent_encoding,
+    dot_segments,
+    keys,
+    absolute_form,
+];
+
 on_every_runtime![
     lengths,
     transfer_encodings,
@@ -12,17 +22,10 @@ on_every_runtime![
     header_lines,
     hosts,
     request_lines,
-    methods,
     versions,
     chunk_sizes,
     overlong_head,
-    endless_head,
-    too_many_headers,
-    bytes_that_are_no_request,
-    percent_encoding,
-    dot_segments,
-    keys,
-    absolute_form,
+    too_many_headers
 ];
 
 /// Sends each as a request of its own: it is refused, nothing is stored, and the server goes on.

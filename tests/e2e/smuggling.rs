@@ -5,7 +5,7 @@ use crate::support::second::{SECOND, bytes, get, gone_on, is_refusal, put, refus
 use crate::support::server::Server;
 use crate::support::tree::files;
 
-on_every_runtime![
+on_every_store![
     lengths,
     codings,
     lengths_and_codings,

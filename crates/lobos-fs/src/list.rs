@@ -112,7 +112,6 @@ struct Keys<'a> {
     looker: aside::Looker,
     request: &'a ListObjects,
     prefix: &'a str,
-    delimiter: Option<&'a str>,
     /// How many could not stand in the answer.
     left_out: usize,
 }
@@ -125,7 +124,7 @@ impl<'a> Keys<'a> {
         request: &'a ListObjects,
         after: Option<&str>,
     ) -> Result<Self, Errno> {
-        let (prefix, delimiter) = (request.prefix.as_str(), request.delimiter.as_deref());
+        let prefix = request.prefix.as_str();
         let files = Walk::new(bucket, &names.snapshots, prefix)?;
         let aside = names.aside.keys(bucket)?;
         let at = aside.partition_point(|key| match after {
@@ -134,10 +133,9 @@ impl<'a> Keys<'a> {
         });
         let looker = aside::Looker::default();
         let left_out = 0;
-        let mut keys =
-            Self { bucket, files, aside, at, looker, request, prefix, delimiter, left_out };
+        let mut keys = Self { bucket, files, aside, at, looker, request, prefix, left_out };
         match after {
-            Some(after) if keys.common_prefix(after) == Some(after) => keys.pass(after)?,
+            Some(after) if request.common_prefix(after) == Some(after) => keys.pass(after)?,
             Some(after) => keys.files.seek(Seek::After(after))?,
             None => {}
         }
@@ -163,7 +161,7 @@ impl<'a> Keys<'a> {
 
     /// Handles what the walk stands at; `None` if that is nothing to list.
     fn next_file(&mut self, entry: Entry) -> Result<Option<Found>, Errno> {
-        let common = self.common_prefix(self.files.key()).map(str::to_owned);
+        let common = self.request.common_prefix(self.files.key()).map(str::to_owned);
         let Some(common) = common else {
             if entry == Entry::Folder {
                 self.files.enter()?;
@@ -205,7 +203,7 @@ impl<'a> Keys<'a> {
 
     fn next_aside(&mut self) -> Result<Option<Found>, Errno> {
         let Some(key) = self.aside.get(self.at) else { return Ok(None) };
-        let common = self.common_prefix(key).map(str::to_owned);
+        let common = self.request.common_prefix(key).map(str::to_owned);
         if common.is_none() && !self.request.can_show(key) {
             (self.at, self.left_out) = (self.at + 1, self.left_out + 1);
             return Ok(None);
@@ -231,12 +229,5 @@ impl<'a> Keys<'a> {
             return Ok(());
         }
         self.files.seek(Seek::Past(common))
-    }
-
-    /// The part of a key up to the first delimiter after the prefix.
-    fn common_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
-        let delimiter = self.delimiter?;
-        let at = key.get(self.prefix.len()..)?.find(delimiter)?;
-        key.get(..self.prefix.len() + at + delimiter.len())
     }
 }

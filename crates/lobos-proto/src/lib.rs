@@ -18,6 +18,7 @@ pub use connection::{Connection, Step, Transmit};
 pub use lobos_digest as digest;
 pub use s3::bucket::BucketName;
 pub use s3::checksum::{Checksum, ChecksumType};
+pub use s3::condition::{DeleteConditions, ReadConditions, WriteConditions};
 pub use s3::copy_source::CopySource;
 pub use s3::error::{Code, Error};
 pub use s3::etag::ETag;

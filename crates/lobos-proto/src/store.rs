@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use lobos_digest::{Algorithm, Digest, Digests};
 
@@ -76,6 +77,16 @@ pub trait Source: Send + Sync {
     /// go wrong again when they are read.
     fn warm(&self, range: Range<u64>) {
         let _ = range;
+    }
+}
+
+/// Bytes in memory.
+impl Source for Arc<[u8]> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.get(at..)).unwrap_or_default();
+        let count = rest.len().min(buf.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
     }
 }
 

@@ -47,3 +47,20 @@ macro_rules! on_every_runtime {
         on_every_runtime!(with $crate::support::server::Server::start; $($name),*);
     };
 }
+
+/// As `on_every_runtime`, and against a store that has no files: `examples/memory.rs`.
+macro_rules! on_every_store {
+    ($($name:ident),* $(,)?) => {
+        on_every_runtime![$($name),*];
+
+        mod in_memory {
+            $(
+                #[test]
+                fn $name() {
+                    let server = $crate::support::server::Server::start;
+                    super::$name(&server($crate::support::server::MEMORY));
+                }
+            )*
+        }
+    };
+}

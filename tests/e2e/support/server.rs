@@ -22,7 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const LIMITS: &str = "/proc/sys/user/";
 
 /// The value of `--runtime`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Runtime(pub(crate) &'static str);
 
 /// A server to be started.
@@ -148,8 +148,12 @@ impl Setup {
     ) -> Server {
         let mut command = contained(home, mount.contains(LIMITS), &traced);
         command.env("LOBOS_TEST_MOUNT", &mount);
-        command.args(["--port", "0", "--runtime", runtime.0]);
-        command.env("LOBOS_THREADS", "2").args(&args);
+        if runtime == MEMORY {
+            command.arg(memory()).args(["0", "bench"]);
+        } else {
+            command.arg(env!("CARGO_BIN_EXE_lobos")).args(["--port", "0", "--runtime", runtime.0]);
+            command.env("LOBOS_THREADS", "2").args(&args);
+        }
         if runtime.0 == "tokio" {
             // Nobody may notice whether there is an index: every test meets one on one runtime.
             command.env("LOBOS_ENABLE_LOBOS_INDEX", "1");
@@ -219,8 +223,19 @@ fn contained(home: &Path, limited: bool, traced: &[String]) -> Command {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "/bin/sh", "-c", CONTAIN, "sh"]).arg(home);
-    command.args(traced).arg(env!("CARGO_BIN_EXE_lobos")).env_clear().stdin(Stdio::null());
+    command.args(traced).env_clear().stdin(Stdio::null());
     command
+}
+
+/// In the place of a runtime: the example that keeps its objects in memory.
+pub(crate) const MEMORY: Runtime = Runtime("memory");
+
+fn memory() -> PathBuf {
+    // The tests of a package are built beside its examples.
+    let program = std::env::current_exe().unwrap();
+    let program = program.parent().and_then(Path::parent).unwrap().join("examples/memory");
+    assert!(program.exists(), "missing: cargo build --example memory");
+    program
 }
 
 /// The command, with no setting from the environment of whoever runs the tests.

@@ -74,6 +74,42 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+impl Page {
+    /// The page of a store that can go through its objects: they come in byte order of their keys,
+    /// and what of them is on the page is seen to here.
+    pub fn of(request: ListObjects, objects: impl IntoIterator<Item = ListedObject>) -> Self {
+        let mut page = Self { request, objects: Vec::new(), prefixes: Vec::new(), next: None };
+        let after = page.request.after.clone().unwrap_or_default();
+        // A common prefix ended the page before: all that it stands for was on that.
+        let is_prefix = after.starts_with(&page.request.prefix)
+            && page.request.common_prefix(&after) == Some(&after);
+        let mut last = None;
+        for object in objects {
+            let key = object.key.as_str();
+            if !key.starts_with(&page.request.prefix) || (is_prefix && key.starts_with(&after)) {
+                continue;
+            }
+            let common = page.request.common_prefix(key).map(str::to_owned);
+            let name = common.as_deref().unwrap_or(key);
+            let is_known =
+                name <= after.as_str() || page.prefixes.last().is_some_and(|l| l == name);
+            if is_known || !page.request.can_show(name) {
+                continue;
+            }
+            if page.objects.len() + page.prefixes.len() >= page.request.max_keys as usize {
+                page.next = last;
+                break;
+            }
+            last = Some(name.to_owned());
+            match common {
+                Some(common) => page.prefixes.push(common),
+                None => page.objects.push(object),
+            }
+        }
+        page
+    }
+}
+
 /// One object of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObject {
@@ -117,6 +153,13 @@ impl ListObjects {
         let prefix = query.get("prefix").unwrap_or_default().to_owned();
         let delimiter = query.filled("delimiter").map(str::to_owned);
         Ok(Self { bucket, prefix, delimiter, max_keys, after, encode, version })
+    }
+
+    /// The part of a key up to the first delimiter after the prefix, which it begins with.
+    pub fn common_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
+        let delimiter = self.delimiter.as_deref()?;
+        let at = key.get(self.prefix.len()..)?.find(delimiter)?;
+        key.get(..self.prefix.len() + at + delimiter.len())
     }
 
     /// Whether a key or common prefix can stand in the answer: XML 1.0 has no way to write most

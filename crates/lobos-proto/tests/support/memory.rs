@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_types, reason = "a store is called from any thread")]
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use lobos_proto::digest::{Algorithm, Hasher};
@@ -14,7 +13,7 @@ use lobos_proto::op::{
 };
 use lobos_proto::{
     BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
-    Response, Sink, Source, Store, Stored, TagSet, Timestamp,
+    Response, Sink, Store, Stored, TagSet, Timestamp,
 };
 
 use super::{MIDNIGHT, copies, multipart};
@@ -174,7 +173,7 @@ impl Store for Memory {
             Request::GetObject(r) => {
                 let object = find(&all, &r)?;
                 let response = Response::GetObject(Box::new(r.respond(object.info)?));
-                return Ok(Outcome::Send(response, Box::new(Bytes(object.bytes))));
+                return Ok(Outcome::Send(response, Box::new(object.bytes)));
             }
             Request::PutObject(put) => {
                 has(&put.bucket)?;
@@ -297,58 +296,14 @@ fn list_buckets(all: &All, list: ListBuckets) -> Buckets {
     Buckets { buckets, prefix: list.prefix, is_paged: list.is_paged, truncated }
 }
 
-/// Where the first delimiter behind the prefix ends.
-fn group<'k>(key: &'k str, request: &ListObjects) -> Option<&'k str> {
-    let delimiter = request.delimiter.as_deref()?;
-    let at = key[request.prefix.len()..].find(delimiter)?;
-    Some(&key[..request.prefix.len() + at + delimiter.len()])
-}
-
 fn page(objects: &Objects, request: ListObjects) -> Page {
-    let (mut listed, mut prefixes) = (Vec::new(), Vec::<String>::new());
-    let (mut last, mut next) = (None, None);
-    let after = request.after.clone().unwrap_or_default();
-    let passed = group_ends(&after, &request);
-    for (key, object) in objects.iter().filter(|(key, _)| key.starts_with(&request.prefix)) {
-        let common = group(key, &request);
-        let name = common.unwrap_or(key);
-        let seen = name <= after.as_str() || (passed && key.starts_with(&after));
-        if seen || prefixes.last().is_some_and(|prefix| prefix == name) {
-            continue;
-        }
-        if listed.len() + prefixes.len() >= request.max_keys as usize {
-            next = last;
-            break;
-        }
-        last = Some(name.to_owned());
-        match common {
-            Some(common) => prefixes.push(common.to_owned()),
-            None => listed.push(ListedObject {
-                key: key.clone(),
-                size: object.info.size,
-                modified: object.info.modified,
-                etag: object.info.etag,
-            }),
-        }
-    }
-    Page { request, objects: listed, prefixes, next }
-}
-
-/// Whether `after` is a common prefix itself.
-fn group_ends(after: &str, request: &ListObjects) -> bool {
-    after.starts_with(&request.prefix) && group(after, request) == Some(after)
-}
-
-/// The bytes of an object as it was.
-struct Bytes(Arc<[u8]>);
-
-impl Source for Bytes {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-        let count = rest.len().min(buf.len());
-        buf[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
+    let listed = |(key, object): (&String, &Object)| ListedObject {
+        key: key.clone(),
+        size: object.info.size,
+        modified: object.info.modified,
+        etag: object.info.etag,
+    };
+    Page::of(request, objects.iter().map(listed))
 }
 
 /// An upload under way.
