@@ -72,6 +72,11 @@ pub(crate) struct Flags {
     #[arg(value_name = "DAYS", value_parser = time, default_value = "7d")]
     pub(crate) expire_uploads: Duration,
 
+    /// Remove what was used least recently when all objects have more bytes
+    #[arg(long, help_heading = "Buckets", env = "LOBOS_CACHE_LIMIT", hide_env = true)]
+    #[arg(value_name = "BYTES", value_parser = bytes, conflicts_with = "read_only")]
+    pub(crate) cache_limit: Option<u64>,
+
     /// Listen on this port; 0 takes any free one [default: 8080]
     #[arg(short, long, help_heading = "Network", env = "LOBOS_PORT", hide_env = true)]
     pub(crate) port: Option<u16>,
@@ -201,6 +206,9 @@ impl Flags {
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err("--tls-cert and --tls-key go together".into());
+        }
+        if self.cache_limit == Some(0) {
+            return Err("--cache-limit 0 would keep nothing".into());
         }
         let keys = credentials::wanted(self);
         if keys && self.no_auth {
@@ -337,7 +345,7 @@ fn region(value: &str) -> Result<String, String> {
 
 /// A number, and perhaps what it counts: `5MiB`, `5M` and `5242880` are the same.
 fn bytes(value: &str) -> Result<u64, String> {
-    let units = [("", 1), ("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)];
+    let units = [("", 1), ("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30), ("t", 1_u64 << 40)];
     let (number, unit) = number(value)?;
     let is = |name: &str| {
         let rest = unit.strip_prefix(name);

@@ -87,6 +87,7 @@ fn options(flags: &Flags) -> Options {
         list_cache: usize::try_from(flags.list_cache_mib).unwrap_or(usize::MAX) << 20,
         index: flags.has_index(),
         refresh: flags.refresh().map(Duration::from_secs),
+        cache_limit: flags.cache_limit,
     }
 }
 

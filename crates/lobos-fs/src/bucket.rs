@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 
 use crate::error;
+use crate::limit::Limit;
 use crate::locks::Locks;
 use crate::options::{Durability, EtagMode, Options, Quirks};
 use crate::ours::{Has, Ours};
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) seen: Seen,
     pub(crate) ours: Ours,
     pub(crate) scratches: Scratches,
+    /// If objects are counted.
+    pub(crate) limit: Option<Arc<Limit>>,
 }
 
 /// A bucket and its open folder; cheap to clone.

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::locks::Write;
+use crate::meta::Stamp;
 use crate::ours::Has;
 use crate::{aside, error, folder, locks, object, sidecar};
 
@@ -31,7 +32,29 @@ pub(crate) fn delete(
     if write == Write::Conditional {
         check(bucket, key, conditions)?;
     }
-    remove(bucket, key.as_str(), held.has)
+    remove(bucket, key.as_str(), held.has)?;
+    if let Some(limit) = &bucket.shared().limit {
+        limit.removed(bucket.name(), key.as_str());
+    }
+    Ok(())
+}
+
+/// Removes an object that has this size and mtime still; what is there instead if it has not.
+pub(crate) fn evict(
+    bucket: &Bucket,
+    key: &Key,
+    (size, modified): (u64, u64),
+) -> Result<Option<Stamp>, Error> {
+    let _locked = bucket.shared().locks.lock(bucket, key.as_str());
+    let held = locks::between_processes(bucket, key.as_str(), Write::Plain);
+    let held = held.map_err(|e| bucket.failed(e))?;
+    match object::find_kept(bucket, key)? {
+        Some(found) if (found.stamp.size, found.stamp.mtime) != (size, modified) => {
+            Ok(Some(found.stamp))
+        }
+        Some(_) => remove(bucket, key.as_str(), held.has).map(|()| None),
+        None => Ok(None),
+    }
 }
 
 /// Holds the conditions against the object as it is now; whether there is one.

@@ -262,7 +262,8 @@ mod tests {
         let (options, quirks) = (Options::default(), Quirks::default());
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
         let ours = Ours::default();
-        let shared = Arc::new(Shared { options, quirks, locks, seen, ours, scratches });
+        let shared =
+            Arc::new(Shared { options, quirks, locks, seen, ours, scratches, limit: None });
         let opened = Arc::new(OwnedFd::from(std::fs::File::open(dir.path()).unwrap()));
         let bucket = Bucket::new(BucketName::new("bucket").unwrap(), opened, shared);
         make(&bucket, "a").unwrap();

@@ -17,6 +17,7 @@ mod error;
 mod folder;
 mod index;
 mod key;
+mod limit;
 mod list;
 mod locks;
 mod meta;
@@ -41,5 +42,6 @@ mod walk;
 mod warn;
 
 pub use index::IndexProgress;
+pub use limit::CacheUse;
 pub use options::{Durability, EtagMode, Layout, OpenError, Options, Quirks};
 pub use store::FsStore;

@@ -24,6 +24,8 @@ pub struct Options {
     /// How often the index is read again, for what inotify does not tell: changes by other hosts
     /// that share the file system.
     pub refresh: Option<Duration>,
+    /// The most bytes that all objects may have together: those used least recently go.
+    pub cache_limit: Option<u64>,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             list_cache: 256 << 20,
             index: false,
             refresh: None,
+            cache_limit: None,
         }
     }
 }

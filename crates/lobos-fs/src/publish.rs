@@ -159,6 +159,9 @@ pub(crate) fn publish(
     if done.is_err() && !sealed.temp.has_landed() {
         forget(bucket, key, &sealed);
     }
+    if let (Some(limit), Ok(stamp)) = (&bucket.shared().limit, &done) {
+        limit.used(bucket.name(), key.as_str(), (stamp.size, stamp.mtime));
+    }
     done
 }
 

@@ -82,6 +82,11 @@ pub(crate) fn rename(bucket: &Bucket, request: &RenameObject, done: &Done) -> Re
             (absent, held.has),
         )?;
     }
+    if let Some(limit) = &bucket.shared().limit
+        && *source != request.key
+    {
+        limit.removed(bucket.name(), source.as_str());
+    }
     done.add(request);
     Ok(())
 }

@@ -11,6 +11,7 @@ use lobos_proto::{BucketName, Code, Error, Key, ObjectInfo, Outcome, Request, Re
 use crate::append::Append;
 use crate::bucket::{Bucket, Shared};
 use crate::index::{Index, IndexProgress};
+use crate::limit::{CacheUse, Evictor, Limit};
 use crate::list::Lister;
 use crate::locks::Locks;
 use crate::multipart;
@@ -29,6 +30,8 @@ pub struct FsStore {
     roots: Arc<Roots>,
     lister: Lister,
     index: Option<Index>,
+    limit: Option<Arc<Limit>>,
+    evictor: Option<Evictor>,
     sweeps: multipart::Sweeps,
     renamed: rename::Done,
     durable: bool,
@@ -52,7 +55,8 @@ impl FsStore {
     pub fn open_with(layout: Layout, options: Options, quirks: Quirks) -> Result<Self, OpenError> {
         let (locks, seen, scratches) = (Locks::new(), Seen::new(), Scratches::new());
         let ours = Ours::default();
-        let shared = Shared { options, quirks, locks, seen, ours, scratches };
+        let limit = options.cache_limit.map(|bytes| Arc::new(Limit::new(bytes)));
+        let shared = Shared { options, quirks, locks, seen, ours, scratches, limit: limit.clone() };
         let durable = options.durability == Durability::Disk;
         let roots = Arc::new(Roots::open(layout, shared)?);
         let live = Arc::new(Live::default());
@@ -60,8 +64,11 @@ impl FsStore {
         let start = || Index::start(Arc::clone(&roots), live, options.refresh);
         let index = options.index.then(start).transpose();
         let index = index.map_err(|e| OpenError(format!("the index cannot be read: {e}")))?;
+        let hold = |limit| Evictor::start(Arc::clone(&roots), limit);
+        let evictor = limit.clone().map(hold).transpose();
+        let evictor = evictor.map_err(|e| OpenError(format!("the cache cannot be held: {e}")))?;
         let (sweeps, renamed) = (multipart::Sweeps::default(), rename::Done::default());
-        Ok(Self { roots, lister, index, sweeps, renamed, durable })
+        Ok(Self { roots, lister, index, limit, evictor, sweeps, renamed, durable })
     }
 
     /// Removes what processes that died have left in the buckets: nothing that is an object or an
@@ -78,6 +85,11 @@ impl FsStore {
     /// How far the index is, if there is one.
     pub fn index_progress(&self) -> Option<IndexProgress> {
         self.index.as_ref().map(Index::progress)
+    }
+
+    /// What the cache holds, if there is a limit.
+    pub fn cache_use(&self) -> Option<CacheUse> {
+        self.evictor.as_ref().map(Evictor::used)
     }
 
     /// The object, and the bucket that it is in. A bucket whose folder was replaced a moment ago
@@ -109,9 +121,13 @@ impl FsStore {
     }
 
     fn get(&self, get: GetObject) -> Result<Outcome, Error> {
-        let object = self.find(&get.bucket, &get.key)?;
-        let response = get.respond(object.info)?;
-        Ok(Outcome::Send(Response::GetObject(Box::new(response)), object.source))
+        let Object { info, mut source, .. } = self.find(&get.bucket, &get.key)?;
+        if let Some(limit) = &self.limit {
+            let bytes = (info.size, info.modified.nanos);
+            source = limit.reading(&get.bucket, get.key.as_str(), bytes, source);
+        }
+        let response = get.respond(info)?;
+        Ok(Outcome::Send(Response::GetObject(Box::new(response)), source))
     }
 
     fn put(&self, put: Box<PutObject>) -> Result<Outcome, Error> {
@@ -202,6 +218,10 @@ impl Store for FsStore {
             Request::UploadPart(request) => return self.upload_part(&request),
             Request::HeadObject(head) => {
                 let info = self.info(&head.0.bucket, &head.0.key)?;
+                if let Some(limit) = &self.limit {
+                    let bytes = (info.size, info.modified.nanos);
+                    limit.used(&head.0.bucket, head.0.key.as_str(), bytes);
+                }
                 Response::HeadObject(Box::new(head.respond(info)?))
             }
             Request::DeleteObject(request) => {
