@@ -72,7 +72,7 @@ pub(crate) struct Flags {
     #[arg(value_name = "DAYS", value_parser = time, default_value = "7d")]
     pub(crate) expire_uploads: Duration,
 
-    /// Remove what was used least recently when all objects have more bytes
+    /// Remove the least recently used objects beyond this
     #[arg(long, help_heading = "Buckets", env = "LOBOS_CACHE_LIMIT", hide_env = true)]
     #[arg(value_name = "BYTES", value_parser = bytes, conflicts_with = "read_only")]
     pub(crate) cache_limit: Option<u64>,

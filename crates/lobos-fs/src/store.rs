@@ -103,6 +103,15 @@ impl FsStore {
         self.look_for(name, key, object::head)
     }
 
+    /// As [`FsStore::info`], for whoever may want the object next.
+    fn looked_at(&self, name: &BucketName, key: &Key) -> Result<ObjectInfo, Error> {
+        let info = self.info(name, key)?;
+        if let Some(limit) = &self.limit {
+            limit.used(name, key.as_str(), (info.size, info.modified.nanos));
+        }
+        Ok(info)
+    }
+
     fn look_for<T>(
         &self,
         name: &BucketName,
@@ -217,11 +226,7 @@ impl Store for FsStore {
             Request::PutObject(put) => return self.put(put),
             Request::UploadPart(request) => return self.upload_part(&request),
             Request::HeadObject(head) => {
-                let info = self.info(&head.0.bucket, &head.0.key)?;
-                if let Some(limit) = &self.limit {
-                    let bytes = (info.size, info.modified.nanos);
-                    limit.used(&head.0.bucket, head.0.key.as_str(), bytes);
-                }
+                let info = self.looked_at(&head.0.bucket, &head.0.key)?;
                 Response::HeadObject(Box::new(head.respond(info)?))
             }
             Request::DeleteObject(request) => {
