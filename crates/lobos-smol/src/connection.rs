@@ -1,7 +1,7 @@
 //! One connection as a task: turns, and waiting in between.
 
 use std::future::{Future, poll_fn};
-use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use smol::{Async, Timer, unblock};
 
 /// Serves until it is closed.
 pub(crate) async fn serve(
-    socket: TcpStream,
+    socket: OwnedFd,
     mut session: Session,
     mut seat: Seat,
     _load: Load,

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,13 +16,14 @@ use tokio::time::{Sleep, sleep_until};
 
 /// Serves until it is closed.
 pub(crate) async fn serve(
-    socket: std::net::TcpStream,
+    socket: OwnedFd,
     mut session: Session,
     mut seat: Seat,
     _load: Load,
     local: Rc<Local>,
 ) {
-    let Ok(socket) = TcpStream::from_std(socket) else { return };
+    // To epoll a socket is a socket, whatever its family, and nothing else is asked of the runtime.
+    let Ok(socket) = TcpStream::from_std(socket.into()) else { return };
     let mut ready = Readiness { readable: true, writable: true, hung_up: false };
     let mut alarm = Alarm { sleep: pin!(sleep_until(Instant::now().into())), armed: None };
     let mut wake = Wake::Ready;
