@@ -51,7 +51,7 @@ pub(crate) struct Flags {
     #[arg(long, help_heading = "Buckets", value_name = "DIR", conflicts_with = "dir")]
     pub(crate) root: Option<PathBuf>,
 
-    /// Serve a folder in $TMPDIR that is removed at the end; clients can make buckets
+    /// Serve a folder in $TMPDIR that is removed at the end
     #[arg(long, help_heading = "Buckets", conflicts_with_all = ["dir", "root"])]
     pub(crate) temp: bool,
 
@@ -96,13 +96,13 @@ pub(crate) struct Flags {
     #[arg(short, long, help_heading = "Network", env = "LOBOS_PORT", hide_env = true)]
     pub(crate) port: Option<u16>,
 
-    /// Listen here; others need keys or --no-auth; repeatable
+    /// Listen here; others need keys or --no-auth
     #[arg(long, help_heading = "Network", env = "LOBOS_LISTEN", hide_env = true)]
     #[arg(value_name = "ADDR|unix:PATH", value_parser = Place::parse, value_delimiter = ',')]
     #[arg(default_value = "127.0.0.1")]
     pub(crate) listen: Vec<Place>,
 
-    /// Say that it is ready in lines for people, or in one of JSON
+    /// Say when it is ready, for people or for programs
     #[arg(long, help_heading = "Network", env = "LOBOS_READY", hide_env = true)]
     #[arg(value_enum, default_value_t = Ready::Text, hide_possible_values = true)]
     #[arg(value_name = "text|json")]

@@ -34,7 +34,9 @@ fn hint(error: &Error) -> Option<String> {
         _ => None,
     };
     let word = match error.kind() {
-        ErrorKind::InvalidSubcommand => said(ContextKind::InvalidSubcommand)?,
+        ErrorKind::InvalidSubcommand | ErrorKind::ArgumentConflict => {
+            said(ContextKind::InvalidSubcommand)?
+        }
         ErrorKind::UnknownArgument => said(ContextKind::InvalidArg)?,
         _ => return None,
     };
