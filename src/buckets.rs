@@ -113,6 +113,12 @@ fn not_a_folder(given: &Path) -> String {
     }
 }
 
+/// A folder that can be read and not written.
+pub(crate) fn locked(path: &Path) -> String {
+    let (path, why) = (path.display(), remedy(path));
+    format!("uploads will be refused: {path} cannot be written (meant so: --read-only){why}")
+}
+
 /// Who could open it.
 fn remedy(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt as _;

@@ -72,6 +72,7 @@ fn run(flags: &Flags, layout: Layout, stop: Stop) -> Result<(), String> {
     let store = FsStore::open(layout.clone(), options(flags)).map_err(|e| e.to_string())?;
     if !flags.read_only {
         store.sweep();
+        store.locked().iter().for_each(|path| report::say(&buckets::locked(path)));
     }
     buckets::make(flags, &store)?;
     let index = store.index_progress();

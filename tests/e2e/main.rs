@@ -46,6 +46,7 @@ mod smuggling;
 mod start;
 mod stopping;
 mod tagging;
+mod teaching;
 mod tls;
 mod traps;
 mod traversal;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use lobos_proto::op::{BucketInfo, Buckets, CreateBucket, ListBuckets};
 use lobos_proto::{BucketName, Code, Error, Timestamp};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, mkdirat, openat2,
-    stat, statx, unlinkat,
+    Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatxFlags, accessat, fstat,
+    mkdirat, openat2, stat, statx, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -87,6 +87,21 @@ impl Roots {
             }
             Err(e) => Err(error::read(e).bucket(name.as_str())),
         }
+    }
+
+    /// The folders in which this process may make nothing.
+    pub(crate) fn locked(&self) -> Vec<PathBuf> {
+        let folders: Vec<&Folder> = match &self.kind {
+            Kind::Dirs(dirs) => dirs.iter().map(|(_, folder)| folder).collect(),
+            Kind::Root(root) => vec![root],
+        };
+        let may = |folder: &Folder| {
+            let wanted = Access::WRITE_OK | Access::EXEC_OK;
+            accessat(CWD, &folder.path, wanted, AtFlags::EACCESS)
+        };
+        let refused = |e| matches!(e, Errno::ACCESS | Errno::ROFS);
+        let locked = folders.into_iter().filter(|folder| may(folder).is_err_and(refused));
+        locked.map(|folder| folder.path.clone()).collect()
     }
 
     /// Says more than that there is no such bucket: which there are.

@@ -75,6 +75,11 @@ impl FsStore {
         }
     }
 
+    /// The folders of the layout in which this process may make nothing: every upload is refused.
+    pub fn locked(&self) -> Vec<std::path::PathBuf> {
+        self.roots.locked()
+    }
+
     /// How far the index is, if there is one.
     pub fn index_progress(&self) -> Option<IndexProgress> {
         self.index.as_ref().map(Index::progress)
