@@ -1,15 +1,15 @@
 //! The flags: one field each, with its help, its variable in the environment and its tests.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use lobos_fs::{Durability, EtagMode};
 use lobos_proto::BucketName;
 
+use crate::address::Place;
 use crate::credentials::{self, Secret};
 
 const EXAMPLES: &str = "\
@@ -17,20 +17,31 @@ Examples:
   lobos --dir photos                    the folder photos is the bucket photos
   lobos -d photos -d raw=/mnt/camera    two buckets: photos and raw
   lobos --root /srv/s3                  each folder in /srv/s3 is a bucket
+  lobos --temp --bucket test            a bucket that is gone when Lobos ends
 
 Then, with any credentials, since none were set:
   aws --endpoint-url http://127.0.0.1:8080 s3 ls s3://photos
   curl http://127.0.0.1:8080/photos/cat.jpg
 
 Each flag can also be set in the environment: --port is LOBOS_PORT, --read-only is
-LOBOS_READ_ONLY=1. LOBOS_DIR, LOBOS_HOST and LOBOS_CORS_ORIGIN take several values with commas
-between them. A flag outranks its variable.";
+LOBOS_READ_ONLY=1. Those of flags that repeat (LOBOS_DIR, LOBOS_BUCKET, LOBOS_LISTEN, ...) take
+several values with commas between them. A flag outranks its variable.";
+
+const USAGE: &str = "\
+lobos --dir DIR [OPTIONS]
+       lobos --root DIR [OPTIONS]
+       lobos --temp [OPTIONS]
+       lobos healthcheck [URL]";
 
 /// Makes any directory an S3 bucket.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "lobos", version, after_help = EXAMPLES)]
-#[command(override_usage = "lobos --dir DIR [OPTIONS]\n       lobos --root DIR [OPTIONS]")]
+#[command(override_usage = USAGE, args_conflicts_with_subcommands = true)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Serve this folder as a bucket with its name, or as NAME; repeatable
     #[arg(short, long, help_heading = "Buckets", value_name = "[NAME=]DIR")]
     #[arg(value_parser = OsStringValueParser::new().try_map(BucketDir::parse))]
@@ -39,6 +50,15 @@ pub(crate) struct Flags {
     /// Serve every folder in this one as a bucket; clients can make more
     #[arg(long, help_heading = "Buckets", value_name = "DIR", conflicts_with = "dir")]
     pub(crate) root: Option<PathBuf>,
+
+    /// Serve a folder in $TMPDIR that is removed at the end
+    #[arg(long, help_heading = "Buckets", conflicts_with_all = ["dir", "root"])]
+    pub(crate) temp: bool,
+
+    /// Make this bucket at the start, unless it is there; repeatable
+    #[arg(long, help_heading = "Buckets", env = "LOBOS_BUCKET", hide_env = true)]
+    #[arg(value_name = "NAME", value_parser = bucket, value_delimiter = ',')]
+    pub(crate) bucket: Vec<BucketName>,
 
     /// Refuse every request that would change something
     #[arg(long, help_heading = "Buckets", env = "LOBOS_READ_ONLY", hide_env = true)]
@@ -83,9 +103,15 @@ pub(crate) struct Flags {
 
     /// Listen here; others need keys or --no-auth
     #[arg(long, help_heading = "Network", env = "LOBOS_LISTEN", hide_env = true)]
-    #[arg(value_name = "ADDR", value_parser = address)]
-    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub(crate) listen: IpAddr,
+    #[arg(value_name = "ADDR|unix:PATH", value_parser = Place::parse, value_delimiter = ',')]
+    #[arg(default_value = "127.0.0.1")]
+    pub(crate) listen: Vec<Place>,
+
+    /// Say when it is ready, for people or for programs
+    #[arg(long, help_heading = "Network", env = "LOBOS_READY", hide_env = true)]
+    #[arg(value_enum, default_value_t = Ready::Text, hide_possible_values = true)]
+    #[arg(value_name = "text|json")]
+    pub(crate) ready: Ready,
 
     /// Answer to this name, too, and to BUCKET.NAME; * is any; repeatable
     #[arg(long, help_heading = "Network", env = "LOBOS_HOST", hide_env = true)]
@@ -172,37 +198,34 @@ pub(crate) struct Flags {
     #[arg(short = 'r', long, help_heading = "Listing", env = "LOBOS_LOBOS_INDEX_REFRESH_SEC")]
     #[arg(hide_env = true, value_name = "N")]
     pub(crate) lobos_index_refresh_sec: Option<u64>,
+
+    /// The keys came from MinIO's variables.
+    #[arg(skip)]
+    pub(crate) minio_keys: bool,
+}
+
+/// What is done instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask whether a server answers: exit code 0 if so, else 1 and one line
+    Healthcheck {
+        /// http://HOST:PORT, https://... or unix:PATH [default: what LOBOS_* variables say]
+        url: Option<String>,
+    },
 }
 
 impl Flags {
-    /// Takes the folders from LOBOS_DIR or LOBOS_ROOT if no flag names any. clap would split the
-    /// flags at commas, too, and find the two variables in conflict with the flags.
-    pub(crate) fn with_environment(
-        mut self,
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Self, String> {
-        if !self.dir.is_empty() || self.root.is_some() {
-            return Ok(self);
-        }
-        let filled = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let (dirs, root) = (filled("LOBOS_DIR"), filled("LOBOS_ROOT"));
-        if dirs.is_some() && root.is_some() {
-            return Err("LOBOS_DIR and LOBOS_ROOT cannot both be set".into());
-        }
-        for dir in dirs.iter().flat_map(split) {
-            self.dir.push(BucketDir::parse(dir).map_err(|why| format!("LOBOS_DIR: {why}"))?);
-        }
-        self.root = root.map(PathBuf::from);
-        Ok(self)
-    }
-
     /// What no single flag can say.
     ///
     /// # Errors
     /// One line for the user.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if self.dir.is_empty() && self.root.is_none() {
-            return Err("no folder to serve; for example: lobos --dir photos".into());
+        if self.dir.is_empty() && self.root.is_none() && !self.temp {
+            let more = if self.bucket.is_empty() { "" } else { ", or lobos --temp" };
+            return Err(format!("no folder to serve; for example: lobos --dir photos{more}"));
+        }
+        if !self.bucket.is_empty() && !self.dir.is_empty() {
+            return Err("--bucket makes buckets under --root or --temp, and not with --dir".into());
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err("--tls-cert and --tls-key go together".into());
@@ -214,10 +237,13 @@ impl Flags {
         if keys && self.no_auth {
             return Err("--no-auth and access keys exclude each other".into());
         }
-        if !self.listen.to_canonical().is_loopback() && !self.no_auth && !keys {
-            let address = self.listen;
+        let open = self.listen.iter().find(|place| !place.is_local());
+        if let Some(place) = open
+            && !self.no_auth
+            && !keys
+        {
             return Err(format!(
-                "on {address} everyone in the network could read and change these folders; set \
+                "on {place} everyone in the network could read and change these folders; set \
                  LOBOS_ACCESS_KEY and LOBOS_SECRET_KEY, or add --no-auth if that is meant"
             ));
         }
@@ -251,13 +277,6 @@ impl Flags {
     }
 }
 
-/// The pieces between commas.
-fn split(list: &OsString) -> Vec<OsString> {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let pieces = list.as_bytes().split(|b| *b == b',').filter(|piece| !piece.is_empty());
-    pieces.map(|piece| OsString::from_vec(piece.to_vec())).collect()
-}
-
 /// A value of `--dir`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BucketDir {
@@ -269,7 +288,7 @@ pub(crate) struct BucketDir {
 
 impl BucketDir {
     /// Reads `DIR` or `NAME=DIR`. A folder with a `=` in its name is `./a=b`.
-    fn parse(value: OsString) -> Result<Self, String> {
+    pub(crate) fn parse(value: OsString) -> Result<Self, String> {
         let Some((name, dir)) = value.to_str().and_then(|v| v.split_once('=')) else {
             return Ok(Self { name: None, dir: value.into() });
         };
@@ -284,6 +303,13 @@ impl BucketDir {
         }
         Ok(Self { name: Some(name.to_owned()), dir: dir.into() })
     }
+}
+
+/// The value of `--ready`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ready {
+    Text,
+    Json,
 }
 
 /// Which crate drives the connections.
@@ -326,12 +352,14 @@ impl From<Survives> for Durability {
     }
 }
 
-fn address(value: &str) -> Result<IpAddr, String> {
-    if value.eq_ignore_ascii_case("localhost") {
-        return Ok(Ipv4Addr::LOCALHOST.into());
-    }
-    let bare = value.strip_prefix('[').and_then(|v| v.strip_suffix(']')).unwrap_or(value);
-    bare.parse().map_err(|_| "not an IP address".into())
+/// The name of a bucket to be made.
+fn bucket(value: &str) -> Result<BucketName, String> {
+    let name = BucketName::new(value).ok().filter(BucketName::is_valid_for_new);
+    name.ok_or_else(|| {
+        "S3 wants 3 to 63 lower-case letters, digits, dots and hyphens, a letter or digit first \
+         and last"
+            .into()
+    })
 }
 
 /// The name of a region as it stands in signatures.

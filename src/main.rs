@@ -1,65 +1,93 @@
 //! The command: reads the flags, opens the store, listens, and hands both to a runtime.
 
+mod address;
 mod buckets;
 mod cli;
 mod credentials;
+mod environment;
+mod healthcheck;
+mod hint;
+mod json;
+mod notify;
 mod progress;
 mod report;
+mod unverified;
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
-use lobos_drive::{Certificate, Listener, Server, raise_file_limit};
-use lobos_fs::{Durability, FsStore, Options};
+use lobos_drive::{Certificate, Server, Stop, raise_file_limit};
+use lobos_fs::{Durability, FsStore, Layout, Options};
 use lobos_proto::{Config, Credentials, Hosts, Page};
 
-use cli::{Flags, Runtime};
+use cli::{Command, Flags, Runtime};
+use lobos::Temporary;
 
 /// The exit code of every error before the server runs; clap has the same for wrong flags.
 const FAILED: u8 = 2;
+
+/// That of a server that is not well.
+const UNHEALTHY: u8 = 1;
 
 /// How many requests wait for the disk at once with `--durability disk`.
 const SYNCS: usize = 256;
 
 fn main() -> ExitCode {
-    match Flags::parse().with_environment(|name| std::env::var_os(name)).and_then(run) {
+    let flags = hint::parse();
+    let (result, code) = match flags.command.clone() {
+        Some(Command::Healthcheck { url }) => (healthcheck::run(url.as_deref(), &flags), UNHEALTHY),
+        None => (serve(flags), FAILED),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
             report::say(&line);
-            ExitCode::from(FAILED)
+            ExitCode::from(code)
         }
     }
 }
 
 /// Serves until a signal; an error is one line.
-fn run(flags: Flags) -> Result<(), String> {
+fn serve(flags: Flags) -> Result<(), String> {
+    let flags = flags.with_environment(|name| std::env::var_os(name))?;
     flags.check()?;
-    let layout = buckets::layout(&flags)?;
-    let config = config(&flags)?;
-    let certificate = certificate(&flags)?;
+    // A signal must find somebody who removes a temporary root.
+    let stop = Stop::new();
+    stop.on_signals().map_err(|e| format!("cannot wait for signals: {e}"))?;
+    let temporary = flags.temp.then(|| Temporary::within(&std::env::temp_dir())).transpose()?;
+    let layout = match &temporary {
+        Some(temporary) => Layout::Root(temporary.path().to_owned()),
+        None => buckets::layout(&flags)?,
+    };
+    run(&flags, layout, stop)
+}
+
+fn run(flags: &Flags, layout: Layout, stop: Stop) -> Result<(), String> {
+    let config = config(flags)?;
+    let certificate = certificate(flags)?;
     let connections = max_connections(flags.max_connections, raise_file_limit())?;
-    let store = FsStore::open(layout.clone(), options(&flags)).map_err(|e| e.to_string())?;
+    let store = FsStore::open(layout.clone(), options(flags)).map_err(|e| e.to_string())?;
     if !flags.read_only {
         store.sweep();
+        store.locked().iter().for_each(|path| report::say(&buckets::locked(path)));
     }
+    buckets::make(flags, &store)?;
     let index = store.index_progress();
-    let listener = listen(&flags)?;
-    let addresses = listener.addresses().to_vec();
+    let listener = address::listen(flags)?;
+    let text = report::started(flags, &layout, &store, &listener);
 
     let mut server = Server::new(listener, Arc::new(config), Arc::new(store));
     server.threads = flags.threads();
     server.pin = flags.pin_threads_to_cpus;
-    server.helpers = helpers(&flags);
+    server.helpers = helpers(flags);
     server.max_connections = connections;
     server.certificate = certificate;
-    server.stop.on_signals().map_err(|e| format!("cannot wait for signals: {e}"))?;
+    server.stop = stop;
 
-    report::started(&flags, &layout, &addresses);
+    report::print(&text);
+    notify::ready(&server.stop);
     if let Some(index) = index {
         progress::show(index).map_err(|e| format!("cannot start a thread: {e}"))?;
     }
@@ -112,7 +140,7 @@ fn page(flags: &Flags, credentials: &[Credentials]) -> Page {
     let lobos_page::Page { document, policy } = lobos_page::page(&lobos_page::Setting {
         read_only: flags.read_only,
         keys: !credentials.is_empty(),
-        root: flags.root.is_some(),
+        root: flags.root.is_some() || flags.temp,
         region: if flags.region == "any" { "us-east-1".into() } else { flags.region.clone() },
     });
     Page { document, policy }
@@ -129,30 +157,6 @@ fn certificate(flags: &Flags) -> Result<Option<Certificate>, String> {
     let watched = certificate.reload_on_hangup(reloaded);
     watched.map_err(|e| format!("cannot wait for signals: {e}"))?;
     Ok(Some(certificate))
-}
-
-fn listen(flags: &Flags) -> Result<Listener, String> {
-    let address = SocketAddr::new(flags.listen, flags.port());
-    Listener::bind(&[address]).map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => in_use(flags),
-        ErrorKind::PermissionDenied => {
-            let port = address.port();
-            format!("port {port} needs more rights: choose one from 1024 up with --port")
-        }
-        ErrorKind::AddrNotAvailable => {
-            format!("{} is no address of this machine", flags.listen)
-        }
-        _ => format!("cannot listen on {address}: {error}"),
-    })
-}
-
-/// Whoever chose the port knows how; whoever did not is told.
-fn in_use(flags: &Flags) -> String {
-    let port = flags.port();
-    match flags.port {
-        Some(_) => format!("port {port} is in use"),
-        None => format!("port {port} is in use; choose another, or any free one: --port 0"),
-    }
 }
 
 /// Descriptors for everything but connections.

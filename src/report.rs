@@ -2,39 +2,121 @@
 
 use std::fmt::Write as _;
 use std::io::{Write, stderr, stdout};
-use std::net::SocketAddr;
 
 use clap::ValueEnum;
-use lobos_fs::Layout;
+use lobos_drive::Listener;
+use lobos_fs::{FsStore, Layout};
+use lobos_proto::op::ListBuckets;
+use lobos_proto::{Outcome, Request, Response, Store as _};
 
-use crate::cli::Flags;
+use crate::address::{Place, UNIX};
+use crate::cli::{Flags, Ready};
 use crate::credentials;
+use crate::json::Object;
 
 /// One line on stderr.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(stderr(), "lobos: {line}");
 }
 
-/// The options, then the line with the URL. Nobody may be reading: that is no error.
-pub(crate) fn started(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) {
+/// Where clients connect.
+struct Reached {
+    /// `http://...` or `https://...`
+    urls: Vec<String>,
+    port: Option<u16>,
+    /// Sockets of the file system.
+    paths: Vec<String>,
+}
+
+impl Reached {
+    fn new(flags: &Flags, listener: &Listener) -> Self {
+        let addresses = listener.addresses();
+        let scheme = flags.scheme();
+        Self {
+            urls: addresses.iter().map(|address| format!("{scheme}://{address}")).collect(),
+            port: addresses.first().map(std::net::SocketAddr::port),
+            paths: listener.paths().map(|path| path.display().to_string()).collect(),
+        }
+    }
+
+    /// The addresses first.
+    fn all(&self) -> Vec<String> {
+        let paths = self.paths.iter().map(|path| format!("{UNIX}{path}"));
+        self.urls.iter().cloned().chain(paths).collect()
+    }
+}
+
+/// What is to be printed when the server is ready.
+pub(crate) fn started(
+    flags: &Flags,
+    layout: &Layout,
+    store: &FsStore,
+    listener: &Listener,
+) -> String {
+    let reached = Reached::new(flags, listener);
+    match flags.ready {
+        Ready::Text => text(flags, layout, &reached),
+        Ready::Json => json(layout, &names(store), &reached),
+    }
+}
+
+/// Prints it. Nobody may be reading: that is no error.
+pub(crate) fn print(text: &str) {
     let mut out = stdout().lock();
-    let _ = out.write_all(text(flags, layout, addresses).as_bytes());
+    let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
 }
 
-fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
+fn names(store: &FsStore) -> Vec<String> {
+    match store.call(Request::ListBuckets(ListBuckets::default())) {
+        Ok(Outcome::Done(Response::ListBuckets(list))) => {
+            list.buckets.into_iter().map(|bucket| bucket.name).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// One line for programs that start a server.
+fn json(layout: &Layout, buckets: &[String], reached: &Reached) -> String {
+    let all = reached.all();
+    let root = match layout {
+        Layout::Root(path) => Some(path.display().to_string()),
+        Layout::Dirs(_) => None,
+    };
+    let mut object = Object::new();
+    object.literal("ready", "true");
+    object.text("url", all.first().map(String::as_str));
+    object.number("port", reached.port.map(u64::from));
+    object.text("socket", reached.paths.first().map(String::as_str));
+    object.number("pid", Some(u64::from(std::process::id())));
+    object.texts("urls", &all);
+    object.text("root", root.as_deref());
+    object.texts("buckets", buckets);
+    object.text("version", Some(env!("CARGO_PKG_VERSION")));
+    object.line()
+}
+
+/// The options, then the lines with the URLs.
+fn text(flags: &Flags, layout: &Layout, reached: &Reached) -> String {
     let mut text = format!("lobos {}\n", env!("CARGO_PKG_VERSION"));
     let mut row = |name: &str, value: &str| {
         // A String takes all that is written to it.
         let _ = writeln!(text, "{name:<12}{value}");
     };
     match layout {
-        Layout::Root(path) => row("root", &path.display().to_string()),
+        Layout::Root(path) => {
+            let end = if flags.temp { ", removed at the end" } else { "" };
+            row("root", &format!("{}{end}", path.display()));
+        }
         Layout::Dirs(dirs) => {
             for (name, path) in dirs {
                 row("bucket", &format!("{name} = {}", path.display()));
             }
         }
+    }
+    if !flags.bucket.is_empty() {
+        let names: Vec<_> = flags.bucket.iter().map(lobos_proto::BucketName::as_str).collect();
+        row("buckets", &names.join(", "));
     }
     let count = flags.threads();
     let threads = if count == 1 { "1 thread".into() } else { format!("{count} threads") };
@@ -45,6 +127,9 @@ fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
     row("access", access(flags));
     if credentials::wanted(flags) {
         row("region", &flags.region);
+    }
+    if flags.minio_keys {
+        row("keys", "of MINIO_ROOT_USER and MINIO_ROOT_PASSWORD");
     }
     if flags.follow_symlinks {
         row("symlinks", "followed out of the buckets");
@@ -60,8 +145,8 @@ fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
         None if flags.has_index() => row("index", "in memory"),
         None => {}
     }
-    for address in addresses {
-        let _ = writeln!(text, "listening on {}://{address}", flags.scheme());
+    for url in reached.all() {
+        let _ = writeln!(text, "listening on {url}");
     }
     text
 }
@@ -74,7 +159,7 @@ fn access(flags: &Flags) -> &'static str {
             "whoever has a key reads and writes"
         };
     }
-    let local = flags.listen.to_canonical().is_loopback();
+    let local = flags.listen.iter().all(Place::is_local);
     match (local, flags.read_only) {
         (true, false) => "this machine reads and writes, with any credentials",
         (true, true) => "this machine reads, with any credentials",
@@ -90,6 +175,8 @@ fn name_of(value: impl ValueEnum) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use clap::Parser;
 
     use super::*;
@@ -97,7 +184,36 @@ mod tests {
     fn said(args: &[&str]) -> String {
         let flags = Flags::parse_from([&["lobos", "--dir", "photos"], args].concat());
         let layout = Layout::Dirs(vec![("photos".into(), "/home/x/photos".into())]);
-        text(&flags, &layout, &[SocketAddr::new(flags.listen, 8080)])
+        let address = match flags.listen.first() {
+            Some(Place::Ip(ip)) => Some(SocketAddr::new(*ip, 8080)),
+            _ => None,
+        };
+        let scheme = flags.scheme();
+        let reached = Reached {
+            urls: address.iter().map(|address| format!("{scheme}://{address}")).collect(),
+            port: address.map(|address| address.port()),
+            paths: if address.is_some() { Vec::new() } else { vec!["/run/\"x\"".into()] },
+        };
+        match flags.ready {
+            Ready::Text => text(&flags, &layout, &reached),
+            Ready::Json => json(&layout, &["photos".into()], &reached),
+        }
+    }
+
+    #[test]
+    fn json_is_one_line() {
+        // A program gets the URL, the port or the path, and the buckets, in one line of JSON.
+        let version = env!("CARGO_PKG_VERSION");
+        let pid = std::process::id();
+        let begin = r#"{"ready":true,"url":"http://127.0.0.1:8080","port":8080,"socket":null,"#;
+        let rest = format!(
+            r#""pid":{pid},"urls":["http://127.0.0.1:8080"],"root":null,"buckets":["photos"],"#
+        );
+        let end = format!("\"version\":\"{version}\"}}\n");
+        assert_eq!(said(&["--ready", "json"]), [begin, &rest, &end].concat());
+        let unix = said(&["--ready", "json", "--listen", "unix:/run/x"]);
+        let path = r#""url":"unix:/run/\"x\"","port":null,"socket":"/run/\"x\"","#;
+        assert!(unix.contains(path), "{unix}");
     }
 
     #[test]

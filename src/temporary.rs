@@ -24,6 +24,7 @@ impl Temporary {
     /// # Errors
     /// One line for the user.
     pub fn within(parent: &Path) -> Result<Self, String> {
+        let parent = std::path::absolute(parent).unwrap_or_else(|_| parent.to_owned());
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // In a container every process has the same number.
         let (pid, mut number) = (process::id(), since.subsec_nanos());

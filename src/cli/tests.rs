@@ -29,7 +29,7 @@ fn consistent() {
     for arg in Flags::command().get_arguments() {
         let name = arg.get_long().unwrap();
         assert!(arg.get_help().is_some_and(|help| !help.to_string().is_empty()), "{name}");
-        if !["dir", "root"].contains(&name) {
+        if !["dir", "root", "temp"].contains(&name) {
             let variable = format!("LOBOS_{}", name.to_uppercase().replace('-', "_"));
             assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
         }
@@ -68,22 +68,39 @@ fn root() {
 }
 
 #[test]
-fn folders_from_the_environment() {
-    // LOBOS_DIR and LOBOS_ROOT count only where no flag names a folder.
-    let set = |name: &'static str, value: &'static str| {
-        move |asked: &str| (asked == name).then(|| OsString::from(value))
+fn temp() {
+    // --temp goes without a folder, and makes buckets as --root does.
+    let flags = parse(&["--temp", "--bucket", "one-a,two", "--bucket=three"]).unwrap();
+    let names: Vec<_> = flags.bucket.iter().map(BucketName::as_str).collect();
+    assert_eq!((names, flags.check()), (vec!["one-a", "two", "three"], Ok(())));
+    refused(&["--temp"]);
+    assert!(parse(&["--temp", "--root", "x"]).is_err());
+    for bad in ["ab", "Photos", "a_b", "1.2.3.4", "-ab", ""] {
+        refused(&["--bucket", bad]);
+    }
+    assert!(with(&["--bucket", "one"]).check().unwrap_err().contains("--root or --temp"));
+    assert!(parse(&["--bucket", "one"]).unwrap().check().unwrap_err().contains("lobos --temp"));
+}
+
+#[test]
+fn ready() {
+    // --ready is text or json.
+    assert_eq!(with(&[]).ready, Ready::Text);
+    assert_eq!(with(&["--ready", "json"]).ready, Ready::Json);
+    refused(&["--ready", "xml"]);
+}
+
+#[test]
+fn healthcheck() {
+    // It takes a URL or none, and no flag of the server.
+    let url = |args: &[&str]| match parse(args).unwrap().command {
+        Some(Command::Healthcheck { url }) => url,
+        None => unreachable!("a server"),
     };
-    let names = |flags: Flags| flags.dir.into_iter().map(|d| d.dir).collect::<Vec<_>>();
-    let none = || parse(&[]).unwrap();
-    let found = none().with_environment(set("LOBOS_DIR", "a,b=c,")).unwrap();
-    assert_eq!(names(found), [PathBuf::from("a"), PathBuf::from("c")]);
-    let found = none().with_environment(set("LOBOS_ROOT", "r")).unwrap();
-    assert_eq!(found.root, Some("r".into()));
-    let found = with(&[]).with_environment(set("LOBOS_ROOT", "r")).unwrap();
-    assert_eq!((found.root.clone(), names(found)), (None, vec!["photos".into()]));
-    assert!(none().with_environment(|_| Some("x".into())).is_err());
-    assert!(none().with_environment(set("LOBOS_DIR", "=x")).is_err());
-    assert!(none().with_environment(|_| Some("".into())).unwrap().check().is_err());
+    assert_eq!(url(&["healthcheck"]), None);
+    assert_eq!(url(&["healthcheck", "http://x"]), Some("http://x".into()));
+    assert!(parse(&["--dir", "x", "healthcheck"]).is_err());
+    assert!(parse(&["healthcheck", "a", "b"]).is_err());
 }
 
 #[test]
@@ -99,10 +116,10 @@ fn port() {
 #[test]
 fn listen() {
     // Loopback addresses need nothing, all others --no-auth.
-    for loopback in ["127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9", "::ffff:127.0.0.1"] {
+    for loopback in ["127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9", "::1,unix:/x"] {
         assert_eq!(with(&["--listen", loopback]).check(), Ok(()), "{loopback}");
     }
-    for open in ["0.0.0.0", "::", "192.168.1.2"] {
+    for open in ["0.0.0.0", "::", "192.168.1.2", "unix:/x,0.0.0.0"] {
         let error = with(&["--listen", open]).check().unwrap_err();
         assert!(error.contains("--no-auth"), "{error}");
         assert_eq!(with(&["--listen", open, "--no-auth"]).check(), Ok(()));

@@ -214,7 +214,7 @@ fn environment(runtime: &Runtime) {
         run(command.args(["--runtime", runtime.0, "--listen", "203.0.113.7", "--no-auth"]));
     assert_eq!(failure(&output), "lobos: 203.0.113.7 is no address of this machine\n");
     let output = run(lobos().current_dir(home.path()).env("LOBOS_DIR", "one,none"));
-    assert_eq!(failure(&output), "lobos: no such folder: none\n");
+    assert_eq!(failure(&output), "lobos: no such folder: none; make it first: mkdir none\n");
     let output = run(lobos().arg("--dir").arg(home.path()).env("LOBOS_RUNTIME", "x"));
     assert!(failure(&output).contains("invalid value 'x' for '--runtime"));
 }
@@ -253,7 +253,7 @@ fn errors_at_start() {
     for (args, words) in [
         (&[][..], "no folder to serve; for example: lobos --dir photos"),
         (&["--dir", "none"], "no such folder: none"),
-        (&["--root", "none"], "no such folder: none"),
+        (&["--root", "none/x"], "cannot make the folder none/x"),
         (&["--dir", "file"], "not a folder: file"),
         (&["-d", "a/photos", "-d", "b/photos"], "would both be the bucket 'photos'"),
         (&["-d", ".hidden"], "has no name for a bucket"),

@@ -19,6 +19,7 @@ mod session;
 mod stop;
 mod tls;
 mod turn;
+mod unix;
 mod warn;
 pub mod zerocopy;
 

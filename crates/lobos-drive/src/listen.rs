@@ -1,8 +1,9 @@
 //! Listening sockets, and what to do when accepting fails: go on.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -10,9 +11,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::busy::Spare;
+use crate::unix::{self, SocketFile};
 
 /// How many connections the kernel keeps for us until we accept them.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// How long to accept nothing when descriptors or memory have run out.
 pub const PAUSE: Duration = Duration::from_millis(50);
@@ -20,8 +22,9 @@ pub const PAUSE: Duration = Duration::from_millis(50);
 /// Sockets that listen, all on the same port if that was left to the kernel.
 #[derive(Debug)]
 pub struct Listener {
-    sockets: Vec<TcpListener>,
+    sockets: Vec<OwnedFd>,
     addresses: Vec<SocketAddr>,
+    files: Vec<(OwnedFd, SocketFile)>,
 }
 
 impl Listener {
@@ -52,14 +55,25 @@ impl Listener {
                 address.set_port(free);
             }
             let socket = listen(address, both)?;
-            let name = socket.local_addr()?;
+            let name: SocketAddr = rustix::net::getsockname(&socket)?.try_into()?;
             if chosen {
                 free = name.port();
             }
             sockets.push(socket);
             bound.push(name);
         }
-        Ok(Self { sockets, addresses: bound })
+        Ok(Self { sockets, addresses: bound, files: Vec::new() })
+    }
+
+    /// Listens on this path, too. What a server that is dead left there is replaced; the file is
+    /// removed when the server stops to accept.
+    ///
+    /// # Errors
+    /// `AddrInUse` if another server listens there, `AlreadyExists` if there is something that is
+    /// no socket, and whatever else the kernel says of the path.
+    pub fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
+        self.files.push(unix::listen(path)?);
+        Ok(())
     }
 
     /// Where it listens, with the real ports.
@@ -67,9 +81,16 @@ impl Listener {
         &self.addresses
     }
 
+    /// The paths on which it listens, absolute.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|(_, file)| file.path())
+    }
+
     /// The sockets, nonblocking, each to be accepted from on its own.
     pub fn into_acceptors(self) -> Vec<Acceptor> {
-        self.sockets.into_iter().map(Acceptor::new).collect()
+        let sockets = self.sockets.into_iter().map(|socket| Acceptor::new(socket, None));
+        let files = self.files.into_iter().map(|(socket, file)| Acceptor::new(socket, Some(file)));
+        sockets.chain(files).collect()
     }
 }
 
@@ -78,7 +99,7 @@ fn mixed(addresses: &[SocketAddr]) -> bool {
 }
 
 /// Without SO_REUSEPORT: a second server on the same port must fail, not share it.
-fn listen(address: SocketAddr, both: bool) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, both: bool) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let tcp = Some(ipproto::TCP);
@@ -89,7 +110,7 @@ fn listen(address: SocketAddr, both: bool) -> io::Result<TcpListener> {
     }
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Lets the process open as many descriptors as it may, and says how many that are.
@@ -104,15 +125,17 @@ pub fn raise_file_limit() -> u64 {
 
 /// One listening socket, with a descriptor in reserve.
 pub struct Acceptor {
-    socket: TcpListener,
+    socket: OwnedFd,
+    /// Of a socket that is no TCP.
+    file: Option<SocketFile>,
     spare: Spare,
 }
 
 /// What [`Acceptor::accept`] met.
 #[derive(Debug)]
 pub enum Accepted {
-    /// A connection: nonblocking, without Nagle's delay.
-    Socket(TcpStream),
+    /// A connection by TCP or by a socket of the file system: nonblocking, without Nagle's delay.
+    Socket(OwnedFd),
     /// Nothing for now.
     WouldBlock,
     /// The connection was gone already; there may be others.
@@ -122,8 +145,8 @@ pub enum Accepted {
 }
 
 impl Acceptor {
-    fn new(socket: TcpListener) -> Self {
-        Self { socket, spare: Spare::new() }
+    fn new(socket: OwnedFd, file: Option<SocketFile>) -> Self {
+        Self { socket, file, spare: Spare::new() }
     }
 
     /// Accepts one connection. Nothing that goes wrong here ends the service.
@@ -131,9 +154,11 @@ impl Acceptor {
         self.spare.take_back();
         match self.accept_socket() {
             Ok(socket) => {
-                // It fails if the peer is gone already, which the first read tells, too.
-                let _ = sockopt::set_tcp_nodelay(&socket, true);
-                Accepted::Socket(socket.into())
+                if self.file.is_none() {
+                    // It fails if the peer is gone already, which the first read tells, too.
+                    let _ = sockopt::set_tcp_nodelay(&socket, true);
+                }
+                Accepted::Socket(socket)
             }
             Err(Errno::AGAIN) => Accepted::WouldBlock,
             Err(Errno::MFILE | Errno::NFILE) => {
@@ -179,6 +204,8 @@ impl AsRawFd for Acceptor {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
 
     fn loopback() -> SocketAddr {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use lobos_proto::op::{BucketInfo, Buckets, CreateBucket, ListBuckets};
 use lobos_proto::{BucketName, Code, Error, Timestamp};
 use rustix::fs::{
-    AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, StatxFlags, fstat, mkdirat, openat2, stat,
-    statx, unlinkat,
+    Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatxFlags, accessat, fstat,
+    mkdirat, openat2, stat, statx, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -21,6 +21,12 @@ use crate::{configuration, empty, error};
 /// For how long a folder is taken to be the one that its path names. Only a folder that is
 /// renamed away is served that much longer; a removed one has nothing to serve.
 const TRUST: Duration = Duration::from_millis(20);
+
+/// So many buckets are named to whoever asks for one that is not there.
+const NAMED: usize = 10;
+
+/// So many entries of a root are read for that.
+const READ: usize = 1000;
 
 /// The directories of a store.
 pub(crate) struct Roots {
@@ -81,6 +87,55 @@ impl Roots {
             }
             Err(e) => Err(error::read(e).bucket(name.as_str())),
         }
+    }
+
+    /// The folders in which this process may make nothing.
+    pub(crate) fn locked(&self) -> Vec<PathBuf> {
+        let folders: Vec<&Folder> = match &self.kind {
+            Kind::Dirs(dirs) => dirs.iter().map(|(_, folder)| folder).collect(),
+            Kind::Root(root) => vec![root],
+        };
+        let may = |folder: &Folder| {
+            let wanted = Access::WRITE_OK | Access::EXEC_OK;
+            accessat(CWD, &folder.path, wanted, AtFlags::EACCESS)
+        };
+        let refused = |e| matches!(e, Errno::ACCESS | Errno::ROFS);
+        let locked = folders.into_iter().filter(|folder| may(folder).is_err_and(refused));
+        locked.map(|folder| folder.path.clone()).collect()
+    }
+
+    /// Says more than that there is no such bucket: which there are.
+    pub(crate) fn name_others(&self, error: Error) -> Error {
+        let mut names = self.some().unwrap_or_default();
+        let more = names.len() > NAMED;
+        names.truncate(NAMED);
+        let sentence = Code::NoSuchBucket.sentence();
+        error.message(match (names.is_empty(), more) {
+            (true, _) => format!("{sentence} There is none yet."),
+            (false, false) => format!("{sentence} There are: {}", names.join(", ")),
+            (false, true) => format!("{sentence} There are: {}, and others", names.join(", ")),
+        })
+    }
+
+    /// The names of some buckets, sorted, one more than [`NAMED`] if there are so many. A root with
+    /// very many is not read to its end.
+    fn some(&self) -> Result<Vec<String>, Errno> {
+        let root = match &self.kind {
+            Kind::Dirs(dirs) => {
+                return Ok(dirs.iter().map(|(name, _)| name.as_str().into()).collect());
+            }
+            Kind::Root(root) => root.fd(Sure::Now)?,
+        };
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&root)?.take(READ) {
+            let entry = entry?;
+            let name = entry.file_name().to_str().unwrap_or_default();
+            if entry.file_type() == FileType::Directory && BucketName::new(name).is_ok() {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// All that `request` asks for.

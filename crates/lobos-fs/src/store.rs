@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lobos_proto::op::{
-    Acl, DeleteKey, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes, PutObject,
-    UploadPart, UploadPartCopy,
+    Acl, Configuration, DeleteKey, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes,
+    PutObject, UploadPart, UploadPartCopy,
 };
 use lobos_proto::{BucketName, Code, Error, Key, ObjectInfo, Outcome, Request, Response, Store};
 
@@ -80,6 +80,11 @@ impl FsStore {
                 warn::warn(&format!("what a crash left in {:?} stays: {e}", name.as_str()));
             }
         }
+    }
+
+    /// The folders of the layout in which this process may make nothing: every upload is refused.
+    pub fn locked(&self) -> Vec<std::path::PathBuf> {
+        self.roots.locked()
     }
 
     /// How far the index is, if there is one.
@@ -217,10 +222,8 @@ impl FsStore {
     fn now(&self, name: &BucketName) -> Result<Bucket, Error> {
         self.roots.bucket(name, Sure::Now)
     }
-}
 
-impl Store for FsStore {
-    fn call(&self, request: Request) -> Result<Outcome, Error> {
+    fn answer(&self, request: Request) -> Result<Outcome, Error> {
         let response = match request {
             Request::GetObject(get) => return self.get(get),
             Request::PutObject(put) => return self.put(put),
@@ -286,6 +289,26 @@ impl Store for FsStore {
             | Request::ListMultipartUploads(_) => self.multipart(request)?,
         };
         Ok(Outcome::Done(response))
+    }
+}
+
+/// Whether a client may read which buckets there are, if there is not this one: HEAD has no body,
+/// and for the CORS rules also strangers ask.
+fn may_learn(request: &Request) -> bool {
+    match request {
+        Request::HeadBucket(_) | Request::HeadObject(_) => false,
+        Request::GetBucketConfiguration(get) => get.kind != Configuration::Cors,
+        _ => true,
+    }
+}
+
+impl Store for FsStore {
+    fn call(&self, request: Request) -> Result<Outcome, Error> {
+        let may_learn = may_learn(&request);
+        self.answer(request).map_err(|error| match error.code() {
+            Code::NoSuchBucket if may_learn => self.roots.name_others(error),
+            _ => error,
+        })
     }
 
     fn is_heavy(&self, request: &Request) -> bool {

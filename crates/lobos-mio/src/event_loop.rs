@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::task::Waker;
@@ -60,7 +59,7 @@ pub(crate) struct EventLoop {
 }
 
 struct Conn {
-    socket: TcpStream,
+    socket: OwnedFd,
     session: Session,
     ready: Readiness,
     waits: Waits,
@@ -222,7 +221,7 @@ impl EventLoop {
     }
 
     /// Gives a new connection to the thread that has fewest.
-    fn place(&mut self, socket: TcpStream, now: Now) {
+    fn place(&mut self, socket: OwnedFd, now: Now) {
         let load = self.shared.service.place();
         if load.thread() == self.index {
             self.add(socket, load, now);
@@ -231,7 +230,7 @@ impl EventLoop {
         }
     }
 
-    fn add(&mut self, socket: TcpStream, load: Load, now: Now) {
+    fn add(&mut self, socket: OwnedFd, load: Load, now: Now) {
         let session = self.shared.service.session(&load, now);
         let (ready, waits) = (Readiness::default(), Waits::Read);
         let fd = socket.as_raw_fd();

@@ -1,7 +1,7 @@
 //! How other threads reach an event loop.
 
 use std::io;
-use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::task::{Wake, Waker};
@@ -17,7 +17,7 @@ pub(crate) const WAKE: Token = Token(usize::MAX);
 /// What other threads send.
 pub(crate) enum Message {
     /// A connection to serve.
-    Socket(TcpStream, Load),
+    Socket(OwnedFd, Load),
     /// The job of this connection is done.
     Done(Key, Box<Done>),
 }

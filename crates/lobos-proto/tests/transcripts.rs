@@ -66,6 +66,8 @@ transcripts![
     get_object_if_range,
     get_object_part,
     half_closing_client,
+    health,
+    health_with_keys,
     head_bucket,
     head_errors,
     head_object,

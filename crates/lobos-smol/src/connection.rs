@@ -1,7 +1,7 @@
 //! One connection as a task: turns, and waiting in between.
 
 use std::future::{Future, poll_fn};
-use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +12,7 @@ use smol::future::yield_now;
 use smol::{Async, Timer, unblock};
 
 /// Serves until it is closed.
-pub(crate) async fn serve(socket: TcpStream, load: Load, local: Rc<Local>) {
+pub(crate) async fn serve(socket: OwnedFd, load: Load, local: Rc<Local>) {
     let Ok(socket) = Async::new_nonblocking(socket) else { return };
     // Here, since a task has room for each argument twice.
     let (mut session, mut seat) = local.open(&load);

@@ -7,7 +7,7 @@ mod connection;
 
 use std::future::poll_fn;
 use std::io;
-use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use smol::channel::{Receiver, Sender, unbounded};
 use smol::future::or;
 use smol::{Async, LocalExecutor, Timer, block_on};
 
-type Handover = (TcpStream, Load);
+type Handover = (OwnedFd, Load);
 
 /// Serves until it is stopped.
 ///

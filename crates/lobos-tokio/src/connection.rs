@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -14,8 +15,9 @@ use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::{Sleep, sleep_until};
 
 /// Serves until it is closed.
-pub(crate) async fn serve(socket: std::net::TcpStream, load: Load, local: Rc<Local>) {
-    let Ok(socket) = TcpStream::from_std(socket) else { return };
+pub(crate) async fn serve(socket: OwnedFd, load: Load, local: Rc<Local>) {
+    // To epoll a socket is a socket, whatever its family, and nothing else is asked of the runtime.
+    let Ok(socket) = TcpStream::from_std(socket.into()) else { return };
     // Here, since a task has room for each argument twice.
     let (mut session, mut seat) = local.open(&load);
     let mut ready = Readiness { readable: true, writable: true, hung_up: false };

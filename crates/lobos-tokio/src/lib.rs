@@ -6,8 +6,7 @@ mod connection;
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
-type Handover = (TcpStream, Load);
+type Handover = (OwnedFd, Load);
 
 /// Serves until it is stopped.
 ///

@@ -38,6 +38,8 @@ pub(super) struct Exchange {
     pub(super) linger: bool,
     /// Bytes of a refused body that were dropped.
     pub(super) drained: u64,
+    /// The client asks whether the server is well.
+    pub(super) health: bool,
     /// What the store is to be asked next.
     pub(super) request: Option<Box<Request>>,
 }
@@ -59,6 +61,7 @@ impl Exchange {
             broken: false,
             linger: false,
             drained: 0,
+            health: false,
             request: None,
         }
     }
@@ -73,6 +76,7 @@ impl Exchange {
         (self.head, self.old, self.keep) = (false, false, false);
         (self.awaits_continue, self.broken, self.linger) = (false, false, false);
         self.drained = 0;
+        self.health = false;
         self.request = None;
     }
 

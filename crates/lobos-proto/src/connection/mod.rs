@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::http::body::{Body, Piece, Promise};
 use crate::http::head::{self, Framing, Head};
 use crate::op::{Document, Route, route};
-use crate::{Code, Config, Error, Now, Response};
+use crate::{Code, Config, Error, Now, Request, Response};
 use exchange::Exchange;
 use form::Posting;
 use gate::Gate;
@@ -376,16 +376,22 @@ impl Connection {
                 let body = Body::new(framing, Promise::default(), u64::MAX);
                 self.incoming = (!body.is_over()).then(|| Box::new(body));
                 match other {
-                    Ok(Route::Call(request)) => {
-                        self.exchange.request = Some(request);
-                        self.state = State::Call;
+                    Ok(Route::Call(request)) => self.call(request),
+                    Ok(Route::Health(Some(request))) => {
+                        self.exchange.health = true;
+                        self.call(request);
                     }
                     Err(error) => self.respond(Err(error), now),
                     Ok(Route::Page) => self.page(now),
-                    Ok(_) => self.preflight(now),
+                    Ok(_) => self.empty(now),
                 }
             }
         }
+    }
+
+    fn call(&mut self, request: Box<Request>) {
+        self.exchange.request = Some(request);
+        self.state = State::Call;
     }
 
     fn continue_if_awaited(&mut self) {

@@ -2,12 +2,15 @@
 
 use super::{Connection, State, Step};
 use crate::http::encode::{self, Answer};
-use crate::op::write;
+use crate::op::{is_well, write};
 use crate::{Error, Now, Response};
 
 impl Connection {
     /// Writes the answer.
     pub(super) fn respond(&mut self, answer: Result<&Response, Error>, now: Now) {
+        if self.exchange.health && answer.as_ref().is_err_and(is_well) {
+            return self.empty(now);
+        }
         self.conclude(now);
         let posted = self.form.take().and_then(|posting| posting.posted);
         let (out, context) = (&mut self.out, self.exchange.context(now, &self.config));
@@ -24,8 +27,8 @@ impl Connection {
         };
     }
 
-    /// Writes the answer to a preflight that is let in.
-    pub(super) fn preflight(&mut self, now: Now) {
+    /// Writes the answer to a preflight that is let in, and to whoever asks how the server is.
+    pub(super) fn empty(&mut self, now: Now) {
         self.conclude(now);
         Answer::new(&mut self.out, &self.exchange.context(now, &self.config), 200).empty();
     }

@@ -50,8 +50,18 @@ impl Hosts {
         if found.is_some() || self.names.iter().any(|own| own == "*") {
             return Ok(found);
         }
-        let message = format!("The host '{name}' is not served here; start with --host {name}.");
-        Err(Error::new(Code::AccessDenied).message(message))
+        Err(Error::new(Code::AccessDenied).message(not_served(name)))
+    }
+}
+
+/// What to do about a foreign name, which may have the name of a bucket before it.
+fn not_served(name: &str) -> String {
+    let start = format!("The host '{name}' is not served here; start with --host {name}");
+    match name.split_once('.') {
+        Some((bucket, base)) if base.contains('.') => {
+            format!("{start}, or with --host {base} if '{bucket}' is a bucket.")
+        }
+        _ => format!("{start}."),
     }
 }
 
@@ -143,6 +153,19 @@ mod tests {
             Hosts { names: vec!["*".into()] }.parse("any.thing").map(|h| h.bucket),
             Ok(None)
         );
+    }
+
+    #[test]
+    fn foreign_hosts_are_told() {
+        // The message has the flag that helps, also for a host that begins with a bucket.
+        let hosts = Hosts::default();
+        let told = |host| hosts.parse(host).unwrap_err().sentence().to_owned();
+        let start =
+            |name| format!("The host '{name}' is not served here; start with --host {name}");
+        assert_eq!(told("lobos:9000"), start("lobos") + ".");
+        let name = "b.s3.example.org";
+        let more = ", or with --host s3.example.org if 'b' is a bucket.";
+        assert_eq!(told(name), start(name) + more);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod get_object;
 mod get_object_attributes;
 mod head_bucket;
 mod head_object;
+mod health;
 mod hoisted;
 mod list_buckets;
 mod list_multipart_uploads;
@@ -61,6 +62,7 @@ mod answer;
 mod route;
 
 pub(crate) use answer::write;
+pub(crate) use health::is_well;
 pub(crate) use post_object::{PostObject, Posted, unfinished};
 pub(crate) use route::{Document, Route, Routed, route};
 pub(crate) use visitor::{EMBEDDING, Headers, Visitor};

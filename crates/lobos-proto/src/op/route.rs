@@ -1,5 +1,6 @@
 //! From a request head to the operation that it asks for.
 
+use super::health::is_health;
 use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
 use super::page::is_browser;
 use super::put_object::{plain_promise, promise};
@@ -35,6 +36,8 @@ pub(crate) enum Route {
     Preflight,
     /// Show a person what is there.
     Page,
+    /// Say that the server is well, after a look for an object of that name if anyone may look.
+    Health(Option<Box<Request>>),
 }
 
 /// A route, and for whom.
@@ -178,6 +181,10 @@ impl<'h> Place<'h> {
         if config.page.is_some() && folder && asks && is_browser(head) {
             return Ok(Route::Page);
         }
+        let health = self.host_bucket.is_none() && is_health(head, self.path, self.query);
+        if health && !config.credentials.is_empty() {
+            return Ok(Route::Health(None));
+        }
         let query = Query::parse(self.query)?;
         let write = !matches!(head.method, "GET" | "HEAD");
         let operation = subresource(&query, write);
@@ -214,7 +221,10 @@ impl<'h> Place<'h> {
         if let Route::Upload(_, promise) | Route::Document(_, promise) = &mut route {
             promise.chain = verified.chain;
         }
-        Ok(route)
+        Ok(match route {
+            Route::Call(request) if health => Route::Health(Some(request)),
+            route => route,
+        })
     }
 }
 

@@ -1,0 +1,139 @@
+//! What the environment says where flags do not: the folders, and the keys as MinIO calls them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{FalseyValueParser, TypedValueParser};
+
+use crate::cli::{BucketDir, Flags};
+use crate::credentials::{self, Secret};
+
+/// The variables of MinIO for the pair that may do all.
+const MINIO: [&str; 2] = ["MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"];
+
+impl Flags {
+    /// Takes the folders from LOBOS_DIR, LOBOS_ROOT or LOBOS_TEMP if no flag names any, and keys
+    /// from MinIO's variables if nothing else says who may come in. clap would split the flags at
+    /// commas, too, and find the variables in conflict with the flags.
+    ///
+    /// # Errors
+    /// One line for the user.
+    pub(crate) fn with_environment(
+        mut self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, String> {
+        let filled = |name: &str| variable(name).filter(|value| !value.is_empty());
+        if self.dir.is_empty() && self.root.is_none() && !self.temp {
+            let (dirs, root) = (filled("LOBOS_DIR"), filled("LOBOS_ROOT"));
+            let temp = filled("LOBOS_TEMP").is_some_and(|value| is_true(&value));
+            if [dirs.is_some(), root.is_some(), temp].into_iter().filter(|set| *set).count() > 1 {
+                return Err("only one of LOBOS_DIR, LOBOS_ROOT and LOBOS_TEMP can be set".into());
+            }
+            for dir in dirs.iter().flat_map(split) {
+                self.dir.push(BucketDir::parse(dir).map_err(|why| format!("LOBOS_DIR: {why}"))?);
+            }
+            self.root = root.map(PathBuf::from);
+            self.temp = temp;
+        }
+        if !credentials::wanted(&self) && !self.no_auth {
+            let text = |name| filled(name).map(|value| value.to_string_lossy().into_owned());
+            match MINIO.map(text) {
+                [None, None] => {}
+                [Some(access), Some(secret)] => {
+                    self.access_key = Some(access);
+                    self.secret_key = Some(Secret::from(secret));
+                    self.minio_keys = true;
+                }
+                _ => return Err(format!("{} and {} go together", MINIO[0], MINIO[1])),
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// As clap reads the other variables of flags without a value.
+fn is_true(value: &OsString) -> bool {
+    let parser = FalseyValueParser::new();
+    parser.parse_ref(&clap::Command::new("lobos"), None, value).unwrap_or(false)
+}
+
+/// The pieces between commas.
+fn split(list: &OsString) -> Vec<OsString> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let pieces = list.as_bytes().split(|b| *b == b',').filter(|piece| !piece.is_empty());
+    pieces.map(|piece| OsString::from_vec(piece.to_vec())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// The flags with these variables.
+    fn found(args: &[&str], variables: &[(&str, &str)]) -> Result<Flags, String> {
+        let flags = Flags::parse_from([&["lobos"], args].concat());
+        flags.with_environment(|asked| {
+            let found = variables.iter().find(|(name, _)| *name == asked);
+            found.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn folders() {
+        // LOBOS_DIR, LOBOS_ROOT and LOBOS_TEMP count only where no flag names a folder.
+        let names = |flags: Flags| flags.dir.into_iter().map(|d| d.dir).collect::<Vec<_>>();
+        let flags = found(&[], &[("LOBOS_DIR", "a,b=c,")]).unwrap();
+        assert_eq!(names(flags), [PathBuf::from("a"), PathBuf::from("c")]);
+        let root = &[("LOBOS_ROOT", "r")][..];
+        assert_eq!(found(&[], root).unwrap().root, Some("r".into()));
+        let flags = found(&["--dir", "photos"], root).unwrap();
+        assert_eq!((flags.root.clone(), names(flags)), (None, vec!["photos".into()]));
+        let flags = found(&["--temp"], root).unwrap();
+        assert_eq!((flags.root, flags.temp), (None, true));
+        assert!(found(&[], &[("LOBOS_TEMP", "1")]).unwrap().temp);
+        for none in ["", "0", "false", "no"] {
+            assert!(!found(&[], &[("LOBOS_TEMP", none)]).unwrap().temp, "{none}");
+            assert_eq!(
+                found(&[], &[("LOBOS_TEMP", none), root[0]]).unwrap().root,
+                Some("r".into())
+            );
+        }
+        for two in ["LOBOS_DIR", "LOBOS_TEMP"] {
+            let error = found(&[], &[(two, "1"), root[0]]).unwrap_err();
+            assert!(error.contains("only one of"), "{error}");
+        }
+        assert!(found(&[], &[("LOBOS_DIR", "=x")]).is_err());
+        assert!(found(&[], &[("LOBOS_DIR", ""), ("LOBOS_ROOT", "")]).unwrap().check().is_err());
+    }
+
+    #[test]
+    fn keys_of_minio() {
+        // MinIO's variables name the keys where nothing of Lobos says who may come in; half a pair
+        // is an error, and what a developer's shell has set for AWS is none of ours.
+        let minio = &[("MINIO_ROOT_USER", "admin"), ("MINIO_ROOT_PASSWORD", "hidden")][..];
+        let open = ["--temp", "--listen", "0.0.0.0"];
+        let flags = found(&open, minio).unwrap();
+        assert_eq!((flags.check(), flags.minio_keys), (Ok(()), true));
+        let pairs = credentials::all(&flags).unwrap();
+        assert_eq!(
+            (pairs[0].access_key.as_str(), pairs[0].secret_key.as_str()),
+            ("admin", "hidden")
+        );
+        for args in [
+            &["--access-key", "A", "--secret-key", "S"][..],
+            &["--credentials", "file"],
+            &["--no-auth"],
+        ] {
+            let flags = found(&[&open[..], args].concat(), minio).unwrap();
+            assert!(!flags.minio_keys && flags.check().is_ok(), "{args:?}");
+            assert_ne!(flags.access_key.as_deref(), Some("admin"));
+        }
+        for half in minio {
+            let error = found(&open, &[*half]).unwrap_err();
+            assert!(error.contains("go together") && !error.contains("hidden"), "{error}");
+        }
+        let aws = [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "S")];
+        assert!(found(&open, &aws).unwrap().check().is_err());
+    }
+}
