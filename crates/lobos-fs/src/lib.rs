@@ -43,3 +43,4 @@ mod warn;
 pub use index::IndexProgress;
 pub use options::{Durability, EtagMode, Layout, OpenError, Options, Quirks};
 pub use store::FsStore;
+pub use warn::on_warning;
