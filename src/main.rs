@@ -1,10 +1,17 @@
 //! The command: reads the flags, opens the store, listens, and hands both to a runtime.
 
+mod admin;
 mod buckets;
 mod cli;
 mod credentials;
+mod filter;
+mod line;
+mod log;
+mod metrics;
+mod process;
 mod progress;
 mod report;
+mod see;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -19,6 +26,8 @@ use lobos_fs::{Durability, FsStore, Options};
 use lobos_proto::{Config, Credentials, Hosts, Page};
 
 use cli::{Flags, Runtime};
+use line::Level;
+use see::Sight;
 
 /// The exit code of every error before the server runs; clap has the same for wrong flags.
 const FAILED: u8 = 2;
@@ -27,13 +36,16 @@ const FAILED: u8 = 2;
 const SYNCS: usize = 256;
 
 fn main() -> ExitCode {
-    match Flags::parse().with_environment(|name| std::env::var_os(name)).and_then(run) {
+    let ended = Flags::parse().with_environment(|name| std::env::var_os(name)).and_then(run);
+    let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
-            report::say(&line);
+            log::say(Level::Error, &line);
             ExitCode::from(FAILED)
         }
-    }
+    };
+    log::finish();
+    code
 }
 
 /// Serves until a signal; an error is one line.
@@ -41,6 +53,7 @@ fn run(flags: Flags) -> Result<(), String> {
     flags.check()?;
     let layout = buckets::layout(&flags)?;
     let config = config(&flags)?;
+    let sight = Sight::open(&flags)?;
     let certificate = certificate(&flags)?;
     let connections = max_connections(flags.max_connections, raise_file_limit())?;
     let store = FsStore::open(layout.clone(), options(&flags)).map_err(|e| e.to_string())?;
@@ -51,7 +64,8 @@ fn run(flags: Flags) -> Result<(), String> {
     let listener = listen(&flags)?;
     let addresses = listener.addresses().to_vec();
 
-    let mut server = Server::new(listener, Arc::new(config), Arc::new(store));
+    let store = Arc::new(store);
+    let mut server = Server::new(listener, Arc::new(config), store.clone());
     server.threads = flags.threads();
     server.pin = flags.pin_threads_to_cpus;
     server.helpers = helpers(&flags);
@@ -59,7 +73,9 @@ fn run(flags: Flags) -> Result<(), String> {
     server.certificate = certificate;
     server.stop.on_signals().map_err(|e| format!("cannot wait for signals: {e}"))?;
 
-    report::started(&flags, &layout, &addresses);
+    let admin = sight.address();
+    sight.watch(&mut server, &store)?;
+    report::started(&flags, &layout, &addresses, admin);
     if let Some(index) = index {
         progress::show(index).map_err(|e| format!("cannot start a thread: {e}"))?;
     }

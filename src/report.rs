@@ -1,7 +1,7 @@
-//! What the command says: its options and its address on stdout, errors on stderr.
+//! What the command says: its options and its address on stdout, all else in the log.
 
 use std::fmt::Write as _;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stdout};
 use std::net::SocketAddr;
 
 use clap::ValueEnum;
@@ -9,20 +9,32 @@ use lobos_fs::Layout;
 
 use crate::cli::Flags;
 use crate::credentials;
+use crate::line::Level;
+use crate::log;
 
-/// One line on stderr.
+/// One line of the log.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(stderr(), "lobos: {line}");
+    log::say(Level::Info, line);
 }
 
 /// The options, then the line with the URL. Nobody may be reading: that is no error.
-pub(crate) fn started(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) {
+pub(crate) fn started(
+    flags: &Flags,
+    layout: &Layout,
+    addresses: &[SocketAddr],
+    admin: Option<SocketAddr>,
+) {
     let mut out = stdout().lock();
-    let _ = out.write_all(text(flags, layout, addresses).as_bytes());
+    let _ = out.write_all(text(flags, layout, addresses, admin).as_bytes());
     let _ = out.flush();
 }
 
-fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
+fn text(
+    flags: &Flags,
+    layout: &Layout,
+    addresses: &[SocketAddr],
+    admin: Option<SocketAddr>,
+) -> String {
     let mut text = format!("lobos {}\n", env!("CARGO_PKG_VERSION"));
     let mut row = |name: &str, value: &str| {
         // A String takes all that is written to it.
@@ -59,6 +71,9 @@ fn text(flags: &Flags, layout: &Layout, addresses: &[SocketAddr]) -> String {
         Some(secs) => row("index", &format!("in memory, read again every {secs} s")),
         None if flags.has_index() => row("index", "in memory"),
         None => {}
+    }
+    if let Some(admin) = admin {
+        row("metrics", &format!("http://{admin}/metrics"));
     }
     for address in addresses {
         let _ = writeln!(text, "listening on {}://{address}", flags.scheme());
@@ -97,7 +112,7 @@ mod tests {
     fn said(args: &[&str]) -> String {
         let flags = Flags::parse_from([&["lobos", "--dir", "photos"], args].concat());
         let layout = Layout::Dirs(vec![("photos".into(), "/home/x/photos".into())]);
-        text(&flags, &layout, &[SocketAddr::new(flags.listen, 8080)])
+        text(&flags, &layout, &[SocketAddr::new(flags.listen, 8080)], flags.admin_listen)
     }
 
     #[test]
