@@ -1,6 +1,7 @@
 //! The flags: one field each, with its help, its variable in the environment and its tests.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,10 @@ use lobos_fs::{Durability, EtagMode};
 use lobos_proto::BucketName;
 
 use crate::address::Place;
+use crate::admin;
 use crate::credentials::{self, Secret};
+use crate::filter::{Amount, Directive};
+use crate::log::Format;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -183,6 +187,28 @@ pub(crate) struct Flags {
     #[arg(short = 'c', long, help_heading = "Threads", env = "LOBOS_PIN_THREADS_TO_CPUS")]
     #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) pin_threads_to_cpus: bool,
+
+    /// Log no requests, those that failed, or all
+    #[arg(long, help_heading = "Log", env = "LOBOS_LOG", hide_env = true)]
+    #[arg(value_enum, default_value_t = Amount::Errors, hide_possible_values = true)]
+    #[arg(value_name = "off|errors|access")]
+    pub(crate) log: Amount,
+
+    /// Log lines for people or for programs
+    #[arg(long, help_heading = "Log", env = "LOBOS_LOG_FORMAT", hide_env = true)]
+    #[arg(value_enum, default_value_t = Format::Plain, hide_possible_values = true)]
+    #[arg(value_name = "plain|json")]
+    pub(crate) log_format: Format,
+
+    /// Log more or less of some: HeadObject=off,Put*=access; repeatable
+    #[arg(long, help_heading = "Log", env = "LOBOS_LOG_FILTER", hide_env = true)]
+    #[arg(value_name = "TARGET=AMOUNT", value_parser = Directive::parse, value_delimiter = ',')]
+    pub(crate) log_filter: Vec<Directive>,
+
+    /// Serve /metrics, /health and /ready here [default port: 8081]
+    #[arg(long, help_heading = "Log", env = "LOBOS_ADMIN_LISTEN", hide_env = true)]
+    #[arg(value_name = "ADDR[:PORT]", value_parser = admin::address)]
+    pub(crate) admin_listen: Option<SocketAddr>,
 
     /// Memory for the names of folders between listings
     #[arg(long, help_heading = "Listing", env = "LOBOS_LIST_CACHE_MIB", hide_env = true)]

@@ -1,16 +1,23 @@
 //! The command: reads the flags, opens the store, listens, and hands both to a runtime.
 
 mod address;
+mod admin;
 mod buckets;
 mod cli;
 mod credentials;
 mod environment;
+mod filter;
 mod healthcheck;
 mod hint;
 mod json;
+mod line;
+mod log;
+mod metrics;
 mod notify;
+mod process;
 mod progress;
 mod report;
+mod see;
 mod unverified;
 
 use std::process::ExitCode;
@@ -23,7 +30,9 @@ use lobos_fs::{Durability, FsStore, Layout, Options};
 use lobos_proto::{Config, Credentials, Hosts, Page};
 
 use cli::{Command, Flags, Runtime};
+use line::Level;
 use lobos::Temporary;
+use see::Sight;
 
 /// The exit code of every error before the server runs; clap has the same for wrong flags.
 const FAILED: u8 = 2;
@@ -40,13 +49,15 @@ fn main() -> ExitCode {
         Some(Command::Healthcheck { url }) => (healthcheck::run(url.as_deref(), &flags), UNHEALTHY),
         None => (serve(flags), FAILED),
     };
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
-            report::say(&line);
+            log::say(Level::Error, &line);
             ExitCode::from(code)
         }
-    }
+    };
+    log::finish();
+    code
 }
 
 /// Serves until a signal; an error is one line.
@@ -66,6 +77,7 @@ fn serve(flags: Flags) -> Result<(), String> {
 
 fn run(flags: &Flags, layout: Layout, stop: Stop) -> Result<(), String> {
     let config = config(flags)?;
+    let sight = Sight::open(flags)?;
     let certificate = certificate(flags)?;
     let connections = max_connections(flags.max_connections, raise_file_limit())?;
     let store = FsStore::open(layout.clone(), options(flags)).map_err(|e| e.to_string())?;
@@ -76,9 +88,10 @@ fn run(flags: &Flags, layout: Layout, stop: Stop) -> Result<(), String> {
     buckets::make(flags, &store)?;
     let index = store.index_progress();
     let listener = address::listen(flags)?;
-    let text = report::started(flags, &layout, &store, &listener);
+    let text = report::started(flags, (&layout, &store), (&listener, sight.address()));
 
-    let mut server = Server::new(listener, Arc::new(config), Arc::new(store));
+    let store = Arc::new(store);
+    let mut server = Server::new(listener, Arc::new(config), store.clone());
     server.threads = flags.threads();
     server.pin = flags.pin_threads_to_cpus;
     server.helpers = helpers(flags);
@@ -86,6 +99,7 @@ fn run(flags: &Flags, layout: Layout, stop: Stop) -> Result<(), String> {
     server.certificate = certificate;
     server.stop = stop;
 
+    sight.watch(&mut server, &store)?;
     report::print(&text);
     notify::ready(&server.stop);
     if let Some(index) = index {

@@ -1,7 +1,8 @@
-//! What the command says: its options and its address on stdout, errors on stderr.
+//! What the command says: its options and its address on stdout, all else in the log.
 
 use std::fmt::Write as _;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stdout};
+use std::net::SocketAddr;
 
 use clap::ValueEnum;
 use lobos_drive::Listener;
@@ -13,10 +14,12 @@ use crate::address::{Place, UNIX};
 use crate::cli::{Flags, Ready};
 use crate::credentials;
 use crate::json::Object;
+use crate::line::Level;
+use crate::log;
 
-/// One line on stderr.
+/// One line of the log.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(stderr(), "lobos: {line}");
+    log::say(Level::Info, line);
 }
 
 /// Where clients connect.
@@ -26,17 +29,24 @@ struct Reached {
     port: Option<u16>,
     /// Sockets of the file system.
     paths: Vec<String>,
+    /// Of `--admin-listen`.
+    admin: Option<SocketAddr>,
 }
 
 impl Reached {
-    fn new(flags: &Flags, listener: &Listener) -> Self {
+    fn new(flags: &Flags, listener: &Listener, admin: Option<SocketAddr>) -> Self {
         let addresses = listener.addresses();
         let scheme = flags.scheme();
         Self {
             urls: addresses.iter().map(|address| format!("{scheme}://{address}")).collect(),
-            port: addresses.first().map(std::net::SocketAddr::port),
+            port: addresses.first().map(SocketAddr::port),
             paths: listener.paths().map(|path| path.display().to_string()).collect(),
+            admin,
         }
+    }
+
+    fn metrics(&self) -> Option<String> {
+        self.admin.map(|admin| format!("http://{admin}/metrics"))
     }
 
     /// The addresses first.
@@ -49,11 +59,10 @@ impl Reached {
 /// What is to be printed when the server is ready.
 pub(crate) fn started(
     flags: &Flags,
-    layout: &Layout,
-    store: &FsStore,
-    listener: &Listener,
+    (layout, store): (&Layout, &FsStore),
+    (listener, admin): (&Listener, Option<SocketAddr>),
 ) -> String {
-    let reached = Reached::new(flags, listener);
+    let reached = Reached::new(flags, listener, admin);
     match flags.ready {
         Ready::Text => text(flags, layout, &reached),
         Ready::Json => json(layout, &names(store), &reached),
@@ -92,6 +101,7 @@ fn json(layout: &Layout, buckets: &[String], reached: &Reached) -> String {
     object.texts("urls", &all);
     object.text("root", root.as_deref());
     object.texts("buckets", buckets);
+    object.text("metrics", reached.metrics().as_deref());
     object.text("version", Some(env!("CARGO_PKG_VERSION")));
     object.line()
 }
@@ -145,6 +155,9 @@ fn text(flags: &Flags, layout: &Layout, reached: &Reached) -> String {
         None if flags.has_index() => row("index", "in memory"),
         None => {}
     }
+    if let Some(admin) = reached.metrics() {
+        row("metrics", &admin);
+    }
     for url in reached.all() {
         let _ = writeln!(text, "listening on {url}");
     }
@@ -193,6 +206,7 @@ mod tests {
             urls: address.iter().map(|address| format!("{scheme}://{address}")).collect(),
             port: address.map(|address| address.port()),
             paths: if address.is_some() { Vec::new() } else { vec!["/run/\"x\"".into()] },
+            admin: flags.admin_listen,
         };
         match flags.ready {
             Ready::Text => text(&flags, &layout, &reached),
@@ -207,7 +221,7 @@ mod tests {
         let pid = std::process::id();
         let begin = r#"{"ready":true,"url":"http://127.0.0.1:8080","port":8080,"socket":null,"#;
         let rest = format!(
-            r#""pid":{pid},"urls":["http://127.0.0.1:8080"],"root":null,"buckets":["photos"],"#
+            r#""pid":{pid},"urls":["http://127.0.0.1:8080"],"root":null,"buckets":["photos"],"metrics":null,"#
         );
         let end = format!("\"version\":\"{version}\"}}\n");
         assert_eq!(said(&["--ready", "json"]), [begin, &rest, &end].concat());

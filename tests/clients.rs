@@ -205,6 +205,12 @@ fn page() {
     check("mio", "venv", "with_page.py", &[]);
 }
 
+#[test]
+fn prometheus() {
+    // The parser of Prometheus' own client finds every metric, with its type and its values.
+    check("mio", "venv", "with_prometheus.py", &[]);
+}
+
 // Each of their many commands takes the aws cli a second to start: one runtime (and version 1 is
 // among those of `./run-clients`). boto3 does the same on all three.
 

@@ -274,3 +274,20 @@ fn times_of_uploads() {
         refused(&[&format!("--expire-uploads={bad}")]);
     }
 }
+
+#[test]
+fn log() {
+    // Requests that failed are logged unless told otherwise, for people, and no port has metrics.
+    let flags = with(&[]);
+    assert_eq!((flags.log, flags.log_format), (Amount::Errors, Format::Plain));
+    assert!(flags.log_filter.is_empty() && flags.admin_listen.is_none());
+    let flags =
+        with(&["--log", "access", "--log-format", "json", "--log-filter", "Get*=off,fs=off"]);
+    assert_eq!((flags.log, flags.log_format), (Amount::Access, Format::Json));
+    assert_eq!(flags.log_filter.len(), 2);
+    assert_eq!(with(&["--admin-listen", "::"]).admin_listen, "[::]:8081".parse().ok());
+    for bad in [["--log", "all"], ["--log-format", "xml"], ["--log-filter", "x"]] {
+        refused(&bad);
+    }
+    refused(&["--admin-listen", "example.org"]);
+}

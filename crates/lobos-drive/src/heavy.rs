@@ -35,6 +35,11 @@ impl Heavy {
         Err(Done::Called(Err(error)))
     }
 
+    /// How many are out.
+    pub(crate) fn count(&self) -> usize {
+        self.out.load(Ordering::Relaxed)
+    }
+
     /// This came back from the helper threads.
     pub(crate) fn done(&self, done: &Done) {
         if matches!(done, Done::Called(_)) {

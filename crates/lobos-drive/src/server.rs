@@ -9,6 +9,7 @@ use std::time::Instant;
 use lobos_proto::{Code, Config, Error, Now, Store};
 
 use crate::heavy::Heavy;
+use crate::observe::{Gauges, Observer};
 use crate::tls::{RECORD, Tls};
 use crate::turn::SCRATCH;
 use crate::{Acceptor, Certificate, Grace, Listener, Load, Loads, Phase, Scratch, Session, Stop};
@@ -33,6 +34,10 @@ pub struct Server {
     pub max_connections: usize,
     /// Speaks TLS with this; without, plain HTTP.
     pub certificate: Option<Certificate>,
+    /// Hears of each connection and request.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// How much is going on, from when it is served.
+    pub gauges: Gauges,
     /// How long stopping may take.
     pub grace: Grace,
     /// Ends it.
@@ -55,6 +60,8 @@ impl Server {
             helpers,
             max_connections,
             certificate,
+            observer: None,
+            gauges: Gauges::default(),
             grace,
             stop,
         }
@@ -79,9 +86,11 @@ impl Server {
             pin: self.pin,
             max_connections: self.max_connections,
             certificate: self.certificate,
+            observer: self.observer,
             grace: self.grace,
             stop: self.stop,
         };
+        self.gauges.set(service.loads.clone(), Arc::clone(&service.heavy));
         (self.listener.into_acceptors(), Arc::new(service))
     }
 }
@@ -100,6 +109,7 @@ pub struct Service {
     heavy: Arc<Heavy>,
     max_connections: usize,
     certificate: Option<Certificate>,
+    observer: Option<Arc<dyn Observer>>,
     grace: Grace,
     stop: Stop,
 }
@@ -123,6 +133,9 @@ impl Service {
     /// A session for a connection that was just accepted.
     pub fn session(&self, load: &Load, now: Now) -> Session {
         let mut session = Session::new(Arc::clone(&self.config), Arc::clone(&self.store), now);
+        if let Some(observer) = &self.observer {
+            session.observe(Arc::clone(observer), load.thread());
+        }
         if let Some(certificate) = &self.certificate {
             let deadline = now.instant.checked_add(self.config.patience.head);
             match certificate.accept() {

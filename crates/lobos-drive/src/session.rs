@@ -1,6 +1,7 @@
 //! One connection with its store: what a driver does next, and where the results go.
 
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use lobos_proto::{
     Config, Connection, Error, Expected, Now, Outcome, Request, Response, Sink, Source, Step, Store,
 };
 
+use crate::observe::{Observer, Watch};
 use crate::stop::Phase;
 use crate::tls::Tls;
 use crate::{Buffer, Done, Job, warn};
@@ -71,6 +73,8 @@ pub struct Session {
     leaving: bool,
     /// Stands between the socket and all of this.
     tls: Option<Box<Tls>>,
+    /// Tells somebody of each request.
+    watch: Option<Box<Watch>>,
 }
 
 impl Session {
@@ -88,6 +92,20 @@ impl Session {
             aborted: false,
             leaving: false,
             tls: None,
+            watch: None,
+        }
+    }
+
+    /// Tells this observer of the connection and of each request of it, as one of this thread.
+    pub fn observe(&mut self, observer: Arc<dyn Observer>, thread: usize) {
+        self.connection.keep_records();
+        self.watch = Some(Box::new(Watch::new(observer, thread)));
+    }
+
+    /// Finds out who the client is, if that is of interest.
+    pub(crate) fn meet(&mut self, socket: BorrowedFd<'_>) {
+        if let Some(watch) = &mut self.watch {
+            watch.meet(socket);
         }
     }
 
@@ -274,6 +292,9 @@ impl Session {
     /// `count` bytes were sent: head bytes first, then body bytes.
     pub fn sent(&mut self, count: u64, now: Now) {
         self.connection.sent(count, now);
+        if let Some(watch) = &self.watch {
+            watch.look(&mut self.connection);
+        }
         // An open file is not kept over the pause between two requests.
         if self.source.is_some() && self.connection.transmit().body.is_empty() {
             self.source = None;
@@ -398,5 +419,15 @@ impl Session {
     fn release(&mut self) {
         self.sink = None;
         self.source = None;
+    }
+}
+
+/// Whatever ends it: a request that was here is told of.
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            self.connection.abort();
+            watch.look(&mut self.connection);
+        }
     }
 }

@@ -111,6 +111,7 @@ pub fn turn(
     wake: Wake,
     now: Now,
 ) -> Turn {
+    session.meet(socket.as_fd());
     let work = AssertUnwindSafe(|| {
         let late = matches!(wake, Wake::TimedOut);
         match wake {

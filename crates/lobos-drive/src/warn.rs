@@ -1,7 +1,18 @@
-//! Lines for the person who runs the server, on standard error.
+//! Lines for the person who runs the server: on standard error, unless the program has a place.
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+type Hear = Box<dyn Fn(&str) + Send + Sync>;
+
+static HEAR: OnceLock<Hear> = OnceLock::new();
+
+/// Gives warnings to `hear` instead of writing them to standard error; the first call counts. It
+/// is called on the event loops and must not wait.
+pub fn on_warning(hear: impl Fn(&str) + Send + Sync + 'static) {
+    let _ = HEAR.set(Box::new(hear));
+}
 
 /// Says once that a client speaks TLS where there is none.
 pub(crate) fn met_tls() {
@@ -14,5 +25,8 @@ pub(crate) fn met_tls() {
 
 /// Nobody is left to be told if standard error fails.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "lobos: {line}");
+    match HEAR.get() {
+        Some(hear) => hear(line),
+        None => _ = writeln!(std::io::stderr().lock(), "lobos: {line}"),
+    }
 }

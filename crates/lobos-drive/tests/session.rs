@@ -273,3 +273,35 @@ fn one_job_at_a_time() {
     let _job = job(&mut session);
     let _ = session.next(now());
 }
+
+/// Keeps method, thread and completeness of all that has ended.
+#[derive(Default)]
+struct Ears(std::sync::Mutex<Vec<(String, usize, bool)>>);
+
+impl lobos_drive::Observer for Ears {
+    fn ended(&self, end: &lobos_drive::Ended<'_>) {
+        let heard = (end.record.method.to_owned(), end.thread, end.record.whole);
+        self.0.lock().unwrap().push(heard);
+    }
+}
+
+#[test]
+fn observed() {
+    // An observer hears of each request once: when its answer is out, or when the session ends.
+    let (store, ears) = (Memory::default(), Arc::new(Ears::default()));
+    let mut session = session(&store);
+    session.observe(ears.clone(), 3);
+    let mut bytes = put("k", 5);
+    bytes.extend(b"hello");
+    bytes.extend(support::client::request("GET", "/b/k", "").bytes());
+    bytes.extend(put("half", 5));
+    feed(&mut session, &bytes);
+    run(&mut session);
+    let heard = |whole: &[(&str, bool)]| {
+        let all: Vec<_> = whole.iter().map(|(m, w)| ((*m).to_owned(), 3, *w)).collect();
+        assert_eq!(*ears.0.lock().unwrap(), all);
+    };
+    heard(&[("PUT", true), ("GET", true)]);
+    drop(session);
+    heard(&[("PUT", true), ("GET", true), ("PUT", false)]);
+}

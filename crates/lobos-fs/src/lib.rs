@@ -45,3 +45,4 @@ pub use index::IndexProgress;
 pub use limit::CacheUse;
 pub use options::{Durability, EtagMode, Layout, OpenError, Options, Quirks};
 pub use store::FsStore;
+pub use warn::on_warning;

@@ -32,7 +32,7 @@ use head::{Control, Head};
 
 pub(crate) use complete::complete;
 pub(crate) use copy::copy;
-pub(crate) use list::{parts, uploads};
+pub(crate) use list::{count, parts, uploads};
 pub(crate) use part::upload;
 pub(crate) use sweep::Sweeps;
 

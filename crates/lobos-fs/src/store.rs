@@ -97,6 +97,14 @@ impl FsStore {
         self.evictor.as_ref().map(Evictor::used)
     }
 
+    /// Uploads in parts that are begun and neither completed nor dropped, in all buckets. Reads a
+    /// folder for each bucket.
+    pub fn open_uploads(&self) -> u64 {
+        let names = self.roots.names().unwrap_or_default();
+        let buckets = names.iter().filter_map(|name| self.roots.bucket(name, Sure::Now).ok());
+        buckets.map(|bucket| multipart::count(&bucket)).sum()
+    }
+
     /// The object, and the bucket that it is in. A bucket whose folder was replaced a moment ago
     /// must not answer that there is nothing.
     fn find(&self, name: &BucketName, key: &Key) -> Result<Object, Error> {

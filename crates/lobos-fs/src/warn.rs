@@ -1,13 +1,24 @@
-//! Lines for the person who runs the server, on standard error, a few per second at most.
+//! Lines for the person who runs the server, a few per second at most: on standard error, unless
+//! the program has a place for them.
 
 use std::io::Write as _;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Lines per second; a client that asks for a thousand links must not fill the log.
 const RATE: u32 = 10;
 
 static SPENT: Mutex<Option<(Instant, u32)>> = Mutex::new(None);
+
+type Hear = Box<dyn Fn(&str) + Send + Sync>;
+
+static HEAR: OnceLock<Hear> = OnceLock::new();
+
+/// Gives warnings to `hear` instead of writing them to standard error; the first call counts. It
+/// is called while requests are served and must not wait.
+pub fn on_warning(hear: impl Fn(&str) + Send + Sync + 'static) {
+    let _ = HEAR.set(Box::new(hear));
+}
 
 /// Writes one line. Control characters in names must have been escaped.
 pub(crate) fn warn(line: &str) {
@@ -17,8 +28,12 @@ pub(crate) fn warn(line: &str) {
     let (since, count) = fresh.unwrap_or((now, 0));
     *spent = Some((since, count.saturating_add(1)));
     drop(spent);
-    if count < RATE {
+    if count >= RATE {
+        return;
+    }
+    match HEAR.get() {
+        Some(hear) => hear(line),
         // Nobody is left to be told if standard error fails.
-        let _ = writeln!(std::io::stderr().lock(), "lobos: {line}");
+        None => _ = writeln!(std::io::stderr().lock(), "lobos: {line}"),
     }
 }

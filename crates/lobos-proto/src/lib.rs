@@ -14,7 +14,7 @@ pub mod s3;
 mod store;
 
 pub use config::{Clock, Config, Credentials, Hosts, Limits, Now, Page, Patience};
-pub use connection::{Connection, Step, Transmit};
+pub use connection::{Connection, Record, Step, Transmit};
 pub use lobos_digest as digest;
 pub use s3::bucket::BucketName;
 pub use s3::checksum::{Checksum, ChecksumType};

@@ -37,6 +37,14 @@ pub(crate) fn parts(bucket: &Bucket, request: ListParts) -> Result<PartsPage, Er
     Ok(PartsPage { request, parts, truncated, checksum, checksum_type })
 }
 
+/// How many uploads are under way, as far as that can be read.
+pub(crate) fn count(bucket: &Bucket) -> u64 {
+    let folder = bucket.open_ours(FOLDER, FOLDER_FLAGS).and_then(Dir::new);
+    let names = folder.into_iter().flatten().filter_map(Result::ok);
+    let is_upload = |name: &str| UploadId::parse(name).is_some();
+    names.filter(|entry| entry.file_name().to_str().is_ok_and(is_upload)).count() as u64
+}
+
 /// A page of the uploads that are under way.
 pub(crate) fn uploads(
     bucket: &Bucket,

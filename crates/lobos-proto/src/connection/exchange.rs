@@ -127,9 +127,24 @@ impl Exchange {
         self.named.extend_from_slice(if is_in_query { b"\n" } else { named });
     }
 
+    /// What its answer has as `x-amz-request-id`.
+    pub(super) fn request_id(&self) -> u64 {
+        mix(self.connection.rotate_left(32) ^ self.request_number)
+    }
+
+    /// The path of the request, as it was sent.
+    pub(super) fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The host that the request names, as it was sent; empty if there was none.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     pub(super) fn context<'c>(&'c self, now: Now, config: &'c Config) -> Context<'c> {
         Context {
-            request_id: mix(self.connection.rotate_left(32) ^ self.request_number),
+            request_id: self.request_id(),
             resource: &self.resource,
             host: &self.host,
             scheme: config.scheme(),

@@ -98,6 +98,9 @@ impl Connection {
                 if let Some(body) = &mut self.incoming {
                     body.put_back(rest);
                 }
+                if let Some(kept) = &mut self.kept {
+                    kept.received -= rest as u64;
+                }
                 (used - rest, Ok((Some(part), &data[..taken])))
             }
             Err(error) => {
@@ -113,6 +116,9 @@ impl Connection {
         let posting = self.form.as_mut().expect("a form is read");
         let post = posting.post.take().expect("the fields end once");
         let (put, posted) = post.request(&posting.form, &self.config, now)?;
+        if let Some(kept) = &mut self.kept {
+            kept.key = Some(posted.key().as_str().to_owned());
+        }
         posting.posted = Some(posted);
         Ok(Request::PutObject(Box::new(put)))
     }

@@ -11,6 +11,7 @@ mod document;
 mod exchange;
 mod form;
 mod gate;
+mod record;
 mod respond;
 mod step;
 mod time;
@@ -20,11 +21,13 @@ use std::sync::Arc;
 
 use crate::http::body::{Body, Piece, Promise};
 use crate::http::head::{self, Framing, Head};
-use crate::op::{Document, Route, route};
+use crate::op::{Document, Operation, Route, route};
 use crate::{Code, Config, Error, Now, Request, Response};
 use exchange::Exchange;
 use form::Posting;
 use gate::Gate;
+use record::Kept;
+pub use record::Record;
 pub use step::{Step, Transmit};
 
 /// For whoever speaks TLS to a port without a certificate, if it reads that.
@@ -55,6 +58,8 @@ pub struct Connection {
     /// When a slice of the body went to the sink, which may take its time.
     appended: Option<std::time::Instant>,
     met_tls: bool,
+    /// For [`Connection::take_record`], if somebody wants it.
+    kept: Option<Box<Kept>>,
 }
 
 #[derive(Debug)]
@@ -114,13 +119,14 @@ impl Connection {
             quota,
             appended: None,
             met_tls: false,
+            kept: None,
         }
     }
 
     /// Answers with this error although nothing was asked, and closes. Not to be called while a
     /// request is answered.
     pub fn refuse(&mut self, error: Error, now: Now) {
-        self.exchange.begin();
+        self.begin();
         self.exchange.broken = true;
         self.respond(Err(error), now);
     }
@@ -175,6 +181,9 @@ impl Connection {
         self.body.start += count - head as u64;
         assert!(self.body.start <= self.body.end, "more was sent than there is");
         self.advanced(count, now);
+        if let Some(kept) = &mut self.kept {
+            kept.sent += count;
+        }
         if self.written == self.out.len() {
             self.written = 0;
             // An idle connection has no memory for its next answer.
@@ -251,7 +260,12 @@ impl Connection {
             State::Form => self.step_form(input, now),
             State::Call | State::Gate(_) => {
                 let request = self.exchange.request.take();
-                (0, Some(Step::Call(request.expect("the store has not answered yet"))))
+                let request = request.expect("the store has not answered yet");
+                if let (Some(kept), State::Call) = (&mut self.kept, &self.state) {
+                    // A form is asked of the store as any other upload.
+                    kept.operation.get_or_insert_with(|| request.operation());
+                }
+                (0, Some(Step::Call(request)))
             }
             State::Body if self.form.is_some() => self.step_file(input, now),
             State::Body => self.step_body(input, now),
@@ -300,6 +314,9 @@ impl Connection {
             false => {
                 if *scanned == 0 && !input.is_empty() {
                     self.since = now.instant;
+                    if let Some(kept) = &mut self.kept {
+                        kept.arrived(now);
+                    }
                     // A TLS record, and no character that a request can begin with.
                     if input[0] == 0x16 {
                         self.met_tls = true;
@@ -329,9 +346,12 @@ impl Connection {
 
     fn read_head(&mut self, bytes: &[u8], more: bool, now: Now) {
         let config = Arc::clone(&self.config);
-        self.exchange.begin();
-        let exchange = &mut self.exchange;
+        self.begin();
+        let (exchange, kept) = (&mut self.exchange, &mut self.kept);
         let parsed = Head::parse(bytes, &config.limits, |head| {
+            if let Some(kept) = kept {
+                kept.method.push_str(head.method);
+            }
             let framing = exchange.read(head)?;
             // Also for a body of no bytes: botocore takes a final answer without it for an error
             // and then loses the answer to the next request of the connection.
@@ -358,6 +378,7 @@ impl Connection {
                 self.state = State::Call;
             }
             Ok(Route::Document(document, promise)) => {
+                self.asks(document.operation());
                 let limit = self.config.limits.document as u64;
                 self.incoming = Some(Box::new(Body::new(framing, promise, limit)));
                 if matches!(framing, Framing::Length(length) if length > 2 * limit) {
@@ -367,6 +388,7 @@ impl Connection {
                 self.continue_if_awaited();
             }
             Ok(Route::Form(form)) => {
+                self.asks(Operation::PostObject);
                 self.incoming = Some(Box::new(Body::new(framing, Promise::default(), u64::MAX)));
                 self.form = Some(Box::new(Posting::new(form.0, form.1)));
                 self.state = State::Form;
@@ -412,6 +434,9 @@ impl Connection {
         let next = body.next(input, &self.config.limits);
         if let Ok((used, _)) = next {
             self.advanced(used as u64, now);
+            if let Some(kept) = &mut self.kept {
+                kept.received += used as u64;
+            }
         }
         let (used, error) = match next {
             Ok((used, Piece::Need(_))) if self.peer_closed => {

@@ -2,7 +2,7 @@
 
 use super::{Connection, State, Step};
 use crate::http::encode::{self, Answer};
-use crate::op::{is_well, write};
+use crate::op::{Operation, is_well, write};
 use crate::{Error, Now, Response};
 
 impl Connection {
@@ -14,28 +14,37 @@ impl Connection {
         self.conclude(now);
         let posted = self.form.take().and_then(|posting| posting.posted);
         let (out, context) = (&mut self.out, self.exchange.context(now, &self.config));
-        self.body = match (answer, posted) {
+        self.body = match (&answer, posted) {
             (Ok(Response::PutObject(stored)), Some(posted)) => {
                 posted.write(out, &context, stored);
                 0..0
             }
             (Ok(response), _) => write(out, &context, response),
             (Err(error), _) => {
-                encode::error(out, &context, &error);
+                encode::error(out, &context, error);
                 0..0
             }
         };
+        self.concluded(answer.err());
     }
 
     /// Writes the answer to a preflight that is let in, and to whoever asks how the server is.
     pub(super) fn empty(&mut self, now: Now) {
         self.conclude(now);
+        self.asks(Operation::Preflight);
         Answer::new(&mut self.out, &self.exchange.context(now, &self.config), 200).empty();
+        self.concluded(None);
     }
 
     /// Writes the page for people.
     pub(super) fn page(&mut self, now: Now) {
         self.conclude(now);
+        self.asks(Operation::Page);
+        self.write_page(now);
+        self.concluded(None);
+    }
+
+    fn write_page(&mut self, now: Now) {
         let context = self.exchange.context(now, &self.config);
         let mut answer = Answer::new(&mut self.out, &context, 200);
         let Some(page) = &self.config.page else { return answer.empty() };

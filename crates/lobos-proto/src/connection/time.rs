@@ -47,7 +47,7 @@ impl Connection {
             return;
         }
         match self.state {
-            State::Head { scanned: 1.., .. } => self.exchange.begin(),
+            State::Head { scanned: 1.., .. } => self.begin(),
             State::Document(_) | State::Form | State::Body if self.out.is_empty() => {}
             _ => return self.abort(),
         }

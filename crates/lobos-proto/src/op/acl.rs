@@ -43,7 +43,11 @@ impl Acl {
         head: &Head<'_>,
     ) -> Result<Document, Error> {
         let in_header = check(head)?;
-        Ok(Document::new(move |document, _| {
+        let operation = match key {
+            Some(_) => super::Operation::PutObjectAcl,
+            None => super::Operation::PutBucketAcl,
+        };
+        Ok(Document::new(operation, move |document, _| {
             match (in_header, document.trim_ascii().is_empty()) {
                 (true, true) => {}
                 (true, false) => return Err(Error::new(Code::UnexpectedContent)),

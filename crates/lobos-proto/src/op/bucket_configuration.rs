@@ -178,7 +178,7 @@ impl PutBucketConfiguration {
     /// The document follows.
     pub(crate) fn parse(bucket: BucketName, kind: Configuration) -> Document {
         let (_, _, check) = kind.row();
-        Document::new(move |document, _| {
+        Document::new(super::Operation::put(kind), move |document, _| {
             let document = check(document)?;
             Ok(Request::PutBucketConfiguration(Self { bucket, kind, document }))
         })

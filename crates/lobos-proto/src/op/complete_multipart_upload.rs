@@ -72,7 +72,7 @@ impl CompleteMultipartUpload {
         let checksum = checksum(head)?;
         let checksum_type = checksum_type(head)?;
         let size = size(head)?;
-        Ok(Document::new(move |document, _| {
+        Ok(Document::new(super::Operation::CompleteMultipartUpload, move |document, _| {
             let parts = parts(document)?;
             Ok(Request::CompleteMultipartUpload(Box::new(Self {
                 bucket,

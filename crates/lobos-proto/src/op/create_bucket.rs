@@ -40,7 +40,7 @@ impl CreateBucket {
             }
             configurations.push((Configuration::OwnershipControls, ownership(value)));
         }
-        Ok(Document::new(move |document, _| {
+        Ok(Document::new(super::Operation::CreateBucket, move |document, _| {
             configurations.extend(tagging(document)?);
             Ok(Request::CreateBucket(Self { bucket, configurations }))
         }))

@@ -24,6 +24,7 @@ mod list_objects;
 mod list_parts;
 mod methods;
 mod object_tagging;
+mod operation;
 mod page;
 mod post_object;
 mod put_object;
@@ -53,6 +54,7 @@ pub use list_multipart_uploads::{ListMultipartUploads, ListedUpload, UploadsPage
 pub use list_objects::{ListObjects, ListedObject, ListingVersion, Page};
 pub use list_parts::{ListParts, ListedPart, PartsPage};
 pub use object_tagging::{GetObjectTagging, PutObjectTagging};
+pub use operation::Operation;
 pub use put_object::PutObject;
 pub use rename_object::RenameObject;
 pub use upload_part::{StoredPart, UploadPart};
@@ -64,7 +66,7 @@ mod route;
 pub(crate) use answer::write;
 pub(crate) use health::is_well;
 pub(crate) use post_object::{PostObject, Posted, unfinished};
-pub(crate) use route::{Document, Route, Routed, route};
+pub(crate) use route::{Document, Route, Routed, route, split};
 pub(crate) use visitor::{EMBEDDING, Headers, Visitor};
 
 /// The only version of an object is the one called `null`.

@@ -28,7 +28,7 @@ pub struct PutObjectTagging {
 impl PutObjectTagging {
     /// The document follows.
     pub(crate) fn parse(bucket: BucketName, key: Key) -> Document {
-        Document::new(move |document, _| {
+        Document::new(super::Operation::PutObjectTagging, move |document, _| {
             let tags = Some(TagSet::parse_document(document, OBJECT_TAGS)?);
             Ok(Request::PutObjectTagging(Self { bucket, key, tags }))
         })

@@ -151,6 +151,11 @@ impl PostObject {
 }
 
 impl Posted {
+    /// What is to be stored.
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// Whether the file may have so many bytes or more.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
     GetBucketLocation, GetObject, GetObjectAttributes, GetObjectTagging, HeadBucket, HeadObject,
-    ListBuckets, ListMultipartUploads, ListObjects, ListParts, PutBucketConfiguration, PutObject,
-    PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
+    ListBuckets, ListMultipartUploads, ListObjects, ListParts, Operation, PutBucketConfiguration,
+    PutObject, PutObjectTagging, RenameObject, UploadPart, UploadPartCopy,
 };
 use super::{PostObject, Visitor};
 use crate::auth::{self, Asked, OWNER, access_key};
@@ -51,16 +51,17 @@ pub(crate) struct Routed {
 }
 
 /// An operation whose input is an XML document, with what its head said.
-pub(crate) struct Document(Box<Parse>);
+pub(crate) struct Document(Operation, Box<Parse>);
 
 type Parse = dyn FnOnce(&[u8], &Limits) -> Result<Request, Error> + Send;
 
 impl Document {
     /// `parse` makes the request of the whole document.
     pub(crate) fn new(
+        operation: Operation,
         parse: impl FnOnce(&[u8], &Limits) -> Result<Request, Error> + Send + 'static,
     ) -> Self {
-        Self(Box::new(parse))
+        Self(operation, Box::new(parse))
     }
 
     /// Reads the document.
@@ -68,7 +69,12 @@ impl Document {
     /// # Errors
     /// `MalformedXML`, and what else the operation finds wrong.
     pub(crate) fn parse(self, document: &[u8], limits: &Limits) -> Result<Request, Error> {
-        (self.0)(document, limits)
+        (self.1)(document, limits)
+    }
+
+    /// What the document is for.
+    pub(crate) fn operation(&self) -> Operation {
+        self.0
     }
 }
 
@@ -235,8 +241,11 @@ fn is_form(content_type: &str) -> bool {
 }
 
 /// Bucket and key of a path, decoded once each. `None` is not there; a key is never empty.
-fn split(path: &str, host_bucket: Option<&str>) -> Result<(Option<String>, Option<String>), Error> {
-    let path = &path[1..];
+pub(crate) fn split(
+    path: &str,
+    host_bucket: Option<&str>,
+) -> Result<(Option<String>, Option<String>), Error> {
+    let path = path.strip_prefix('/').unwrap_or(path);
     let (bucket, key) = match host_bucket {
         Some(bucket) => (Some(bucket), path),
         None => match path.split_once('/') {
@@ -338,7 +347,7 @@ impl Incoming<'_> {
             ("DELETE", None) => call(Request::DeleteBucket(DeleteBucket { bucket })),
             ("POST", Some("delete")) => {
                 DeleteObjects::check(&promise(self.head)?)?;
-                self.document(Document::new(move |document, limits| {
+                self.document(Document::new(Operation::DeleteObjects, move |document, limits| {
                     Ok(Request::DeleteObjects(DeleteObjects::parse(bucket, document, limits)?))
                 }))
             }

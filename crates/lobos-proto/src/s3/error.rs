@@ -216,6 +216,11 @@ impl Error {
         self.with(|e| e.cause = Some(cause.to_string()))
     }
 
+    /// What [`Error::cause`] was told.
+    pub fn reason(&self) -> Option<&str> {
+        self.extra.as_ref().and_then(|e| e.cause.as_deref())
+    }
+
     /// The sentence that the client reads.
     pub fn sentence(&self) -> &str {
         let own = self.extra.as_ref().and_then(|e| e.message.as_deref());
@@ -242,7 +247,7 @@ impl From<Code> for Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.code.as_str(), self.sentence())?;
-        match self.extra().and_then(|e| e.cause.as_deref()) {
+        match self.reason() {
             Some(cause) => write!(f, " ({cause})"),
             None => Ok(()),
         }
