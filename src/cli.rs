@@ -11,6 +11,7 @@ use lobos_fs::{Durability, EtagMode};
 use lobos_proto::BucketName;
 
 use crate::credentials::{self, Secret};
+use crate::generate::Generated;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -167,6 +168,10 @@ pub(crate) struct Flags {
     #[arg(short = 'r', long, help_heading = "Listing", env = "LOBOS_LOBOS_INDEX_REFRESH_SEC")]
     #[arg(hide_env = true, value_name = "N")]
     pub(crate) lobos_index_refresh_sec: Option<u64>,
+
+    /// Print the man page or completions of a shell, and end
+    #[arg(long, value_name = "WHAT", exclusive = true)]
+    pub(crate) generate: Option<Generated>,
 }
 
 impl Flags {

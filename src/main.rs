@@ -3,6 +3,7 @@
 mod buckets;
 mod cli;
 mod credentials;
+mod generate;
 mod progress;
 mod report;
 
@@ -38,6 +39,9 @@ fn main() -> ExitCode {
 
 /// Serves until a signal; an error is one line.
 fn run(flags: Flags) -> Result<(), String> {
+    if let Some(wanted) = flags.generate {
+        return generate::print(wanted);
+    }
     flags.check()?;
     let layout = buckets::layout(&flags)?;
     let config = config(&flags)?;
