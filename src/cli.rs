@@ -169,8 +169,8 @@ pub(crate) struct Flags {
     #[arg(hide_env = true, value_name = "N")]
     pub(crate) lobos_index_refresh_sec: Option<u64>,
 
-    /// Print the man page or completions of a shell, and end
-    #[arg(long, value_name = "WHAT", exclusive = true)]
+    /// Print man, complete-bash, complete-zsh or complete-fish, and end
+    #[arg(long, value_name = "WHAT", hide_possible_values = true)]
     pub(crate) generate: Option<Generated>,
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write, stdout};
 
-use clap::{Command, CommandFactory, ValueEnum};
+use clap::{Arg, Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -60,8 +60,10 @@ fn man(command: Command) -> io::Result<Vec<u8>> {
 
 /// The help leaves the variables out, as one sentence says how they are called; whoever looks
 /// one up in the page looks for its name.
-fn with_variable(arg: clap::Arg) -> clap::Arg {
-    arg.hide_env(false).hide_env_values(true)
+fn with_variable(arg: Arg) -> Arg {
+    let (Some(help), Some(variable)) = (arg.get_help(), arg.get_env()) else { return arg };
+    let help = format!("{help} [{}]", variable.to_string_lossy());
+    arg.help(help)
 }
 
 const DESCRIPTION: &str = "\
