@@ -21,6 +21,11 @@ use lobos_proto::{Config, Credentials, Hosts, Page};
 
 use cli::{Flags, Runtime};
 
+/// The allocator of musl has one lock for all threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The exit code of every error before the server runs; clap has the same for wrong flags.
 const FAILED: u8 = 2;
 
