@@ -14,6 +14,7 @@ use crate::address::Place;
 use crate::admin;
 use crate::credentials::{self, Secret};
 use crate::filter::{Amount, Directive};
+use crate::generate::Generated;
 use crate::log::Format;
 
 const EXAMPLES: &str = "\
@@ -224,6 +225,10 @@ pub(crate) struct Flags {
     #[arg(short = 'r', long, help_heading = "Listing", env = "LOBOS_LOBOS_INDEX_REFRESH_SEC")]
     #[arg(hide_env = true, value_name = "N")]
     pub(crate) lobos_index_refresh_sec: Option<u64>,
+
+    /// Print man, complete-bash, complete-zsh or complete-fish, and end
+    #[arg(long, value_name = "WHAT", hide_possible_values = true)]
+    pub(crate) generate: Option<Generated>,
 
     /// The keys came from MinIO's variables.
     #[arg(skip)]

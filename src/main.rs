@@ -7,6 +7,7 @@ mod cli;
 mod credentials;
 mod environment;
 mod filter;
+mod generate;
 mod healthcheck;
 mod hint;
 mod json;
@@ -33,6 +34,11 @@ use cli::{Command, Flags, Runtime};
 use line::Level;
 use lobos::Temporary;
 use see::Sight;
+
+/// The allocator of musl has one lock for all threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The exit code of every error before the server runs; clap has the same for wrong flags.
 const FAILED: u8 = 2;
@@ -62,6 +68,9 @@ fn main() -> ExitCode {
 
 /// Serves until a signal; an error is one line.
 fn serve(flags: Flags) -> Result<(), String> {
+    if let Some(wanted) = flags.generate {
+        return generate::print(wanted);
+    }
     let flags = flags.with_environment(|name| std::env::var_os(name))?;
     flags.check()?;
     // A signal must find somebody who removes a temporary root.

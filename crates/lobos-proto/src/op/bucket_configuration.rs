@@ -3,7 +3,7 @@
 
 use crate::http::encode::Answer;
 use crate::http::target::Query;
-use crate::op::route::Document;
+use crate::op::Document;
 use crate::s3::tags::{BUCKET_TAGS, TagSet};
 use crate::s3::xml::{Element, Xml};
 use crate::{BucketName, Code, Error, Request, Response};

@@ -3,8 +3,8 @@
 use lobos_digest::{Algorithm, Digest};
 
 use super::create_multipart_upload::checksum_type;
+use super::document::Document;
 use super::put_object::conditions;
-use super::route::Document;
 use crate::http::encode::Answer;
 use crate::http::head::Head;
 use crate::http::target::Query;

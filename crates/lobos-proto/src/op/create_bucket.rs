@@ -3,7 +3,7 @@
 use super::bucket_configuration::{Configuration, OWNERSHIPS};
 use crate::http::encode::Answer;
 use crate::http::head::Head;
-use crate::op::route::Document;
+use crate::op::Document;
 use crate::s3::tags::{BUCKET_TAGS, TagSet};
 use crate::s3::xml::{Element, Xml};
 use crate::{BucketName, Code, Error, Request};

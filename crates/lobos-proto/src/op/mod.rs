@@ -11,6 +11,7 @@ mod create_multipart_upload;
 mod delete_bucket;
 mod delete_object;
 mod delete_objects;
+mod document;
 mod get_bucket_location;
 mod get_object;
 mod get_object_attributes;
@@ -64,9 +65,10 @@ mod answer;
 mod route;
 
 pub(crate) use answer::write;
+pub(crate) use document::Document;
 pub(crate) use health::is_well;
 pub(crate) use post_object::{PostObject, Posted, unfinished};
-pub(crate) use route::{Document, Route, Routed, route, split};
+pub(crate) use route::{Route, Routed, route, split};
 pub(crate) use visitor::{EMBEDDING, Headers, Visitor};
 
 /// The only version of an object is the one called `null`.

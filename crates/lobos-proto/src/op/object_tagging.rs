@@ -1,7 +1,7 @@
 //! GetObjectTagging, PutObjectTagging and DeleteObjectTagging.
 
 use crate::http::encode::Answer;
-use crate::op::route::Document;
+use crate::op::Document;
 use crate::s3::tags::OBJECT_TAGS;
 use crate::{BucketName, Key, Request, TagSet};
 

@@ -1,5 +1,6 @@
 //! From a request head to the operation that it asks for.
 
+use super::document::Document;
 use super::health::is_health;
 use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
 use super::page::is_browser;
@@ -48,40 +49,6 @@ pub(crate) struct Routed {
     /// # Errors
     /// The S3 answer: nothing is asked of the store then.
     pub(crate) route: Result<Route, Error>,
-}
-
-/// An operation whose input is an XML document, with what its head said.
-pub(crate) struct Document(Operation, Box<Parse>);
-
-type Parse = dyn FnOnce(&[u8], &Limits) -> Result<Request, Error> + Send;
-
-impl Document {
-    /// `parse` makes the request of the whole document.
-    pub(crate) fn new(
-        operation: Operation,
-        parse: impl FnOnce(&[u8], &Limits) -> Result<Request, Error> + Send + 'static,
-    ) -> Self {
-        Self(operation, Box::new(parse))
-    }
-
-    /// Reads the document.
-    ///
-    /// # Errors
-    /// `MalformedXML`, and what else the operation finds wrong.
-    pub(crate) fn parse(self, document: &[u8], limits: &Limits) -> Result<Request, Error> {
-        (self.1)(document, limits)
-    }
-
-    /// What the document is for.
-    pub(crate) fn operation(&self) -> Operation {
-        self.0
-    }
-}
-
-impl std::fmt::Debug for Document {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Document")
-    }
 }
 
 /// Parameters that choose an operation (S3 API reference). One that is not implemented must never
