@@ -179,6 +179,7 @@ impl Answers for State {
             let help = "Whether all folders were read once.";
             out.one("lobos_index_whole", "gauge", help, u8::from(index.is_whole()));
         }
+        self.cache(out);
         let help = "Lines of the log that nobody read in time.";
         out.one("lobos_log_lines_lost_total", "counter", help, self.log.lost_ever());
         out.family("lobos_build_info", "gauge", "The version, as a label.");
@@ -189,6 +190,19 @@ impl Answers for State {
 
     fn is_ready(&self) -> bool {
         self.stop.phase(Grace::default(), Instant::now()).0 == Phase::Running
+    }
+}
+
+impl State {
+    fn cache(&self, out: &mut Text) {
+        let Some(cache) = self.store.cache_use() else { return };
+        out.one("lobos_cache_limit_bytes", "gauge", "What --cache-limit allows.", cache.limit);
+        out.one("lobos_cache_bytes", "gauge", "Bytes of all objects.", cache.bytes);
+        out.one("lobos_cache_objects", "gauge", "Objects.", cache.objects);
+        let help = "Objects removed to keep to the limit.";
+        out.one("lobos_evicted_objects_total", "counter", help, cache.evicted_objects);
+        let help = "Bytes of objects removed to keep to the limit.";
+        out.one("lobos_evicted_bytes_total", "counter", help, cache.evicted_bytes);
     }
 }
 

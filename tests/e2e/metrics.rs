@@ -22,6 +22,33 @@ fn setup(runtime: Runtime) -> Server {
     Setup::new(runtime).args(&["--admin-listen", "0"]).start()
 }
 
+mod limited {
+    use super::*;
+
+    on_every_runtime!(
+        with |runtime| {
+            let args = ["--admin-listen", "0", "--cache-limit", "1MiB"];
+            Setup::new(runtime).args(&args).start()
+        };
+        evictions
+    );
+
+    fn evictions(server: &Server) {
+        // What goes so that the others fit is gone for clients too, and counted.
+        for key in ["first", "second", "third"] {
+            server.store(key, vec![b'x'; 400 << 10]);
+        }
+        let bytes = f64::from(400 << 10);
+        let found = until(server, |found| found["lobos_evicted_objects_total"] == 1.0);
+        assert_eq!(found["lobos_evicted_bytes_total"], bytes);
+        assert_eq!((found["lobos_cache_bytes"], found["lobos_cache_objects"]), (2.0 * bytes, 2.0));
+        server.get("/bench/first").error(404, "NoSuchKey");
+        for key in ["second", "third"] {
+            assert_eq!(server.get(&format!("/bench/{key}")).expect(200).body.len(), 400 << 10);
+        }
+    }
+}
+
 /// Where the server said that its metrics are.
 fn admin(server: &Server) -> SocketAddr {
     let url = server.said().iter().find_map(|line| line.strip_prefix("metrics"));
