@@ -29,7 +29,7 @@ SLOW = TOP / "tests" / "clients" / "slow"
 LOBOS = pathlib.Path(os.environ.get("LOBOS", TOP / "target/debug/lobos")).resolve()
 # What needs Node, Go or Rust beside the clients of setup.sh.
 SLOW_PAGES = ("javascript", "go", "rust")
-LIMIT = 300
+LIMIT = 900  # a first build in Rust or Go
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What the image sets (see Dockerfile) that a service need not.
 IMAGE = {"LOBOS_PORT": "8080", "LOBOS_NO_AUTH": "1"}
@@ -83,12 +83,13 @@ class Page:
         return env | self.set
 
     def ported(self, text):
-        """The same text with the page's port made ours."""
-        return re.sub(rf"\b{self.own or 8080}\b", str(self.port), text)
+        """The same text with the page's port and root made ours."""
+        text = re.sub(rf"\b{self.own or 8080}\b", str(self.port), text)
+        return text.replace("/srv/s3", str(self.home / "root"))
 
-    def spawn(self, words, env, out):
+    def spawn(self, words, env, out, err=subprocess.STDOUT):
         child = subprocess.Popen(words, cwd=self.scratch, env=env, stdin=subprocess.DEVNULL,
-                                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+                                 stdout=out, stderr=err, start_new_session=True)
         self.groups.append(child)
         return child
 
@@ -125,9 +126,9 @@ class Page:
     def run(self, language, words, text):
         """One block; its output is kept for the `text` that may follow."""
         command = getattr(self, f"as_{language}")(self.ported(text), words)
-        path = self.home / "said"
-        with path.open("wb") as out:
-            child = self.spawn(command, self.environment(), out)
+        path, complaints = self.home / "said", self.home / "complaints"
+        with path.open("wb") as out, complaints.open("wb") as err:
+            child = self.spawn(command, self.environment(), out, err)
             try:
                 code = child.wait(LIMIT)
             except subprocess.TimeoutExpired:
@@ -135,7 +136,8 @@ class Page:
         said = path.read_text(errors="replace")
         self.said = re.sub(rf"\b{self.port}\b", str(self.own), said)
         if code != 0:
-            raise Wrong(f"{text}ended with {code}:\n{self.said}")
+            complaint = complaints.read_text(errors="replace")
+            raise Wrong(f"{text}ended with {code}:\n{self.said}{complaint}")
 
     def as_sh(self, text, _words):
         env = self.home / "env"
@@ -207,6 +209,8 @@ class Page:
     def job(self, job):
         """A workflow's job: its services, then each step that runs a command."""
         self.set = {k: self.ported(str(v)) for k, v in job.get("env", {}).items()}
+        if "services" not in job:
+            self.set["LOBOS_PORT"] = str(self.port)
         for service in job.get("services", {}).values():
             self.service(service.get("env", {}), "")
         for step in job["steps"]:
@@ -233,9 +237,9 @@ class Page:
 
     @staticmethod
     def here(text, names):
-        """Names of services are this machine; curl resolves them by itself."""
+        """Names of services are this machine."""
         for name in names:
-            text = text.replace(f"http://{name}:", f"http://{name}.localhost:")
+            text = text.replace(f"http://{name}:", "http://127.0.0.1:")
         return text
 
     def service(self, env, command):
@@ -272,7 +276,10 @@ class Page:
         return count
 
     def stop(self):
-        """Ends what the page started: each in a session of its own."""
+        """Ends what the page started: each in a session of its own; and its mounts."""
+        for line in pathlib.Path("/proc/mounts").read_text().splitlines():
+            if line.split()[1].startswith(f"{self.home}/"):
+                subprocess.run(["fusermount", "-u", "-z", line.split()[1]], check=False)
         for child in self.groups:
             try:
                 os.killpg(child.pid, signal.SIGTERM)
