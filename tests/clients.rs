@@ -169,6 +169,7 @@ on_every_runtime! {
     boto3: "venv", "with_boto3.py", [];
     boto3_parts: "venv", "with_boto3_parts.py", [];
     curl: "venv", "with_curl.py", [];
+    lmcache: "venv", "with_lmcache.py", [];
     minio_py: "venv", "with_minio_py.py", [];
     obstore: "venv", "with_obstore.py", [];
     pyarrow: "venv-async", "with_pyarrow.py", [];
