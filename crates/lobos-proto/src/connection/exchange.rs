@@ -45,6 +45,12 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// The answer is out: an idle connection keeps nothing of the request.
+    pub(super) fn rest(&mut self) {
+        self.drained = 0;
+        (self.resource, self.host) = (String::new(), String::new());
+    }
+
     pub(super) fn new(connection: u64) -> Self {
         Self {
             connection,

@@ -60,6 +60,8 @@ pub struct Connection {
     met_tls: bool,
     /// For [`Connection::take_record`], if somebody wants it.
     kept: Option<Box<Kept>>,
+    /// Something is kept of each request.
+    keeps: bool,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,7 @@ impl Connection {
             appended: None,
             met_tls: false,
             kept: None,
+            keeps: false,
         }
     }
 
@@ -314,8 +317,8 @@ impl Connection {
             false => {
                 if *scanned == 0 && !input.is_empty() {
                     self.since = now.instant;
-                    if let Some(kept) = &mut self.kept {
-                        kept.arrived(now);
+                    if self.keeps {
+                        self.kept.get_or_insert_default().arrived(now);
                     }
                     // A TLS record, and no character that a request can begin with.
                     if input[0] == 0x16 {

@@ -81,7 +81,7 @@ impl Kept {
 impl Connection {
     /// Keeps from now on what [`Connection::take_record`] gives.
     pub fn keep_records(&mut self) {
-        self.kept = Some(Box::default());
+        self.keeps = true;
     }
 
     /// The request whose last byte of the answer was just sent, or that a closed connection leaves
@@ -117,8 +117,8 @@ impl Connection {
     /// A new request, of which nothing is known yet.
     pub(super) fn begin(&mut self) {
         self.exchange.begin();
-        if let Some(kept) = &mut self.kept {
-            kept.begin();
+        if self.keeps {
+            self.kept.get_or_insert_default().begin();
         }
     }
 

@@ -87,7 +87,9 @@ impl Connection {
     /// The answer is out.
     pub(super) fn answered(&mut self, now: Now) {
         self.since = now.instant;
-        self.exchange.drained = 0;
+        self.exchange.rest();
+        // Whoever wants a record has taken it.
+        self.kept = None;
         self.state = match (self.exchange.keep && !self.finishing, &self.incoming) {
             (true, None) => State::START,
             (true, Some(_)) => State::Drain,
