@@ -98,8 +98,6 @@ class Page:
         """Starts Lobos as a shell command line says it, and waits until it listens."""
         found = re.search(r"(?:--port|-p|LOBOS_PORT=)[ =]?(\d+)", text)
         self.own = int((found and found[1]) or env.get("LOBOS_PORT") or 8080)
-        if "temp" not in self.flags:
-            text = self.without_temp(text)
         text = self.ported(text.strip())
         if str(self.port) not in text:
             env = env | {"LOBOS_PORT": str(self.port)}
@@ -116,13 +114,6 @@ class Page:
                     return
             time.sleep(0.05)
         raise Wrong(f"{text}\ndid not start:\n{log.read_text()}")
-
-    def without_temp(self, text):
-        """A binary that has no --temp yet serves a folder of ours instead."""
-        for bucket in re.findall(r"--bucket (\S+)", text):
-            (self.home / "root" / bucket).mkdir(exist_ok=True)
-        text = re.sub(r" --bucket \S+", "", text)
-        return text.replace("--temp", f"--root {self.home}/root")
 
     def run(self, language, words, text):
         """One block; its output is kept for the `text` that may follow."""
@@ -186,8 +177,7 @@ class Page:
         names = {n.lower().replace("_", "-") for n in re.findall(r"\bLOBOS_([A-Z_]+)\b", text)}
         for line in re.findall(r"\blobos (--?[^\n|#&]*)", text):
             names |= set(re.findall(r"--([a-z][a-z0-9-]+)", line))
-        later = {"temp", "bucket", "ready"} if "temp" not in self.flags else set()
-        unknown = names - self.flags - later - {"version"}
+        unknown = names - self.flags - {"version"}
         if unknown:
             raise Wrong(f"lobos --help does not have {sorted(unknown)}")
 
@@ -218,10 +208,7 @@ class Page:
             if "run" in step and not step.get("name", "").startswith("Install"):
                 self.said = None
                 self.own = self.own or 8080
-                text = step["run"]
-                if "temp" not in self.flags:
-                    text = self.without_temp(text)
-                self.run("sh", "", text)
+                self.run("sh", "", step["run"])
         self.stop()
         self.set = {}
 
@@ -263,8 +250,7 @@ class Page:
         for language, words, text in BLOCK.findall(self.text):
             count += 1
             words = words.split()
-            later = "later" in words and "temp" not in self.flags
-            if later or {"install", "shown"} & set(words):
+            if {"install", "shown"} & set(words):
                 continue
             if language == "text":
                 self.compare(text)
