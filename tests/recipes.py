@@ -4,8 +4,7 @@
 A block ```sh server is how its page starts Lobos; the blocks in sh, python, js, go and rust then
 run in order in a scratch folder, and a block ```text that follows is what they print (`...` in it
 is any text). ```yaml is read: the environment of a service starts Lobos, and the commands of the
-steps run against it. Blocks marked `install` and `shown` are not run, those marked `later` if the
-binary has --temp. Port 8080 becomes a free one.
+steps run against it. Blocks marked `install` and `shown` are not run. Port 8080 becomes a free one.
 LOBOS names the binary (target/debug/lobos), LOBOS_RUNTIME the runtime.
 """
 
