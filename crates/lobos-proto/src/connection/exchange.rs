@@ -1,5 +1,7 @@
 //! What one request and its answer have in common.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memmem};
 
 use crate::auth::{OWNER, access_key};
@@ -18,7 +20,7 @@ pub(super) struct Exchange {
     /// The target up to its query.
     resource: String,
     /// The access key that the request names, else [`OWNER`].
-    owner: String,
+    owner: Cow<'static, str>,
     /// What the owner was read from: the Authorization header up to the comma behind the
     /// credential, which is the same in one request after the other.
     named: Vec<u8>,
@@ -56,7 +58,7 @@ impl Exchange {
             connection,
             request_number: 0,
             resource: String::new(),
-            owner: OWNER.to_owned(),
+            owner: OWNER.into(),
             named: Vec::new(),
             host: String::new(),
             cors: Headers::new(),
@@ -127,7 +129,8 @@ impl Exchange {
             return;
         }
         let query = if is_in_query { Query::parse(query).ok() } else { None };
-        self.owner = access_key(head, &query.unwrap_or_default()).unwrap_or_else(|| OWNER.into());
+        let key = access_key(head, &query.unwrap_or_default());
+        self.owner = key.map_or(OWNER.into(), Cow::Owned);
         self.named.clear();
         // What a query says counts once: no header has a line end.
         self.named.extend_from_slice(if is_in_query { b"\n" } else { named });
