@@ -37,7 +37,15 @@ fn text(wanted: Generated) -> io::Result<Vec<u8>> {
     };
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Flags::command(), "lobos", &mut text);
-    Ok(text)
+    Ok(if shell == Shell::Fish { values_too(&text) } else { text })
+}
+
+/// clap's script offers the values of a flag only where no subcommand can stand: its look for one
+/// fails while a flag still wants its value, and then there is none yet.
+fn values_too(script: &[u8]) -> Vec<u8> {
+    let script = String::from_utf8_lossy(script);
+    let look = "-- $cmd 2>/dev/null\n    or return\n";
+    script.replacen(look, "-- $cmd 2>/dev/null\n    or return 0\n", 1).into_bytes()
 }
 
 fn man(command: Command) -> io::Result<Vec<u8>> {
@@ -80,7 +88,8 @@ sent get two seconds. SIGHUP reads the certificate again.";
 
 const STATUS: &str = "\
 EXIT STATUS
-0 after a signal, 2 if the server could not start or a flag is wrong.";
+0 after a signal, 2 if the server could not start or a flag is wrong. healthcheck ends with 0 if a
+server answers and with 1 if none does.";
 
 /// Writes a section: its title, paragraphs, and indented lines as they are.
 fn section(text: &str) -> impl FnOnce(&mut Vec<u8>) -> io::Result<()> {
