@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::{Connection, State};
 use crate::op::{Operation, split};
-use crate::{Error, Now};
+use crate::{Error, Hosts, Now};
 
 /// A request whose answer is out, or that ends without all of it.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ pub struct Record<'c> {
     /// The answer went out to its last byte.
     pub whole: bool,
     path: &'c str,
-    host_bucket: Option<&'c str>,
+    host: &'c str,
+    hosts: &'c Hosts,
     /// The key that a form names.
     key: Option<&'c str>,
 }
@@ -38,7 +39,9 @@ pub struct Record<'c> {
 impl Record<'_> {
     /// The names of bucket and key, decoded; whatever they are, they came from a client.
     pub fn place(&self) -> (Option<String>, Option<String>) {
-        let (bucket, key) = split(self.path, self.host_bucket).unwrap_or_default();
+        let host = self.hosts.parse(self.host).ok();
+        let host = host.and_then(|host| host.bucket);
+        let (bucket, key) = split(self.path, host).unwrap_or_default();
         (bucket, key.or_else(|| self.key.map(str::to_owned)))
     }
 }
@@ -93,7 +96,6 @@ impl Connection {
             return None;
         }
         kept.open = false;
-        let host = self.exchange.host();
         Some(Record {
             request_id: self.exchange.request_id(),
             method: &kept.method,
@@ -105,7 +107,8 @@ impl Connection {
             began: kept.began.take().unwrap_or(self.since),
             whole,
             path: self.exchange.resource(),
-            host_bucket: self.config.hosts.parse(host).ok().and_then(|host| host.bucket),
+            host: self.exchange.host(),
+            hosts: &self.config.hosts,
             key: kept.key.as_deref(),
         })
     }
