@@ -50,7 +50,7 @@ fn everywhere(runtime: Runtime, fill: impl Fn(&Path), test: impl Fn(&Live)) {
             let server = setup.start();
             let connection = RefCell::new(server.connect());
             let dice = RefCell::new(Dice::new(7));
-            test(&Live { server, connection, dice, made: Cell::new(0) });
+            test(&Live { server, connection, dice, made: Cell::new(0), changes: Cell::new(0) });
         }
     }
 }
@@ -71,6 +71,7 @@ struct Live {
     connection: RefCell<Connection>,
     dice: RefCell<Dice>,
     made: Cell<usize>,
+    changes: Cell<usize>,
 }
 
 impl Live {
@@ -188,6 +189,7 @@ impl<'l> Trial<'l> {
             assert_eq!(self.live.path(key).is_file(), *is_there, "{what} did not do it");
         }
         self.live.check(&self.prefix, what);
+        self.live.changes.set(self.live.changes.get() + 1);
     }
 
     fn old(&self) -> PathBuf {
@@ -323,8 +325,8 @@ fn one_change(runtime: &Runtime) {
     // folder, a large one, or a deep one, shows in the very next list as the disk has it.
     everywhere(*runtime, three_folders, |live| {
         let kinds = [Trial::file, Trial::overwritten, Trial::folder, Trial::link, Trial::exchanged];
-        for at in 0..trials(25).div_ceil(5) * 5 {
-            kinds[at % kinds.len()](&Trial::new(live));
+        for kind in kinds.iter().cycle().take_while(|_| live.changes.get() < trials(125)) {
+            kind(&Trial::new(live));
         }
     });
 }

@@ -74,6 +74,9 @@ fn fill(names: &Names, bucket: &Bucket, page: &mut Page) -> Result<(), Errno> {
     names.snapshots.live().drain();
     let mut keys = Keys::new(names, bucket, request, after)?;
     let mut left = request.max_keys;
+    if request.delimiter.is_none() {
+        objects.reserve(left as usize);
+    }
     while let Some(found) = keys.next()? {
         if left == 0 {
             let last = objects.last().map(|object: &ListedObject| &object.key);

@@ -284,8 +284,12 @@ pub(crate) fn listed_etag(
     name: &CStr,
     stat: &Statx,
 ) -> Result<ETag, Errno> {
+    let stamp = Stamp::of_statx(stat);
+    if !may_have_tag(bucket, &stamp) {
+        return Ok(stamp.etag());
+    }
     let last = name.to_str().unwrap_or_default();
-    etag_by_name(bucket, (folder, Some(id)), name, last, &Stamp::of_statx(stat))
+    etag_by_name(bucket, (folder, Some(id)), name, last, &stamp)
 }
 
 /// As [`listed_etag`], for a file whose name need not be the `last` segment of its key.

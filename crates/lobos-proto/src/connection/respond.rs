@@ -61,7 +61,7 @@ impl Connection {
         ] {
             answer.header(name, value);
         }
-        answer.text(&page.document);
+        answer.body(page.document.as_bytes());
     }
 
     /// Decides whether the connection stays after the answer, which is to be written now.

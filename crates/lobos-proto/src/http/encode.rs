@@ -141,16 +141,16 @@ impl<'a> Answer<'a> {
     /// An answer with a body of XML.
     pub(crate) fn document(mut self, xml: Xml) {
         self.header("Content-Type", "application/xml");
-        self.text(&xml.finish());
+        self.body(xml.bytes());
     }
 
     /// An answer with this body.
-    pub(crate) fn text(mut self, text: &str) {
-        self.header("Content-Length", text.len());
+    pub(crate) fn body(mut self, body: &[u8]) {
+        self.header("Content-Length", body.len());
         let (out, head) = (&mut *self.out, self.context.head);
         out.extend_from_slice(b"\r\n");
         if !head {
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(body);
         }
     }
 }

@@ -23,7 +23,11 @@ impl From<u64> for Decimal {
 
 impl Decimal {
     pub(crate) fn as_str(&self) -> &str {
-        ascii(&self.bytes[self.start..])
+        ascii(self.as_bytes())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
     }
 }
 

@@ -1,11 +1,11 @@
 //! XML as S3 speaks it: a small writer, and a reader that refuses what S3 never sends.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
+use std::io::Write;
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::digits::{Decimal, ascii};
 use crate::{Code, Error, Timestamp};
 
 /// The namespace of S3's answers.
@@ -14,17 +14,19 @@ pub(crate) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 /// A document under construction.
 #[derive(Debug)]
 pub(crate) struct Xml {
-    out: String,
+    /// UTF-8 always; as bytes, since checking again what was made of digits costs a long listing
+    /// more than writing it.
+    out: Vec<u8>,
 }
 
 impl Xml {
     pub(crate) fn new() -> Self {
-        Self { out: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") }
+        Self { out: Vec::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") }
     }
 
     /// For a whole document that was written before.
     pub(crate) fn empty() -> Self {
-        Self { out: String::new() }
+        Self { out: Vec::new() }
     }
 
     /// A document whose root has S3's namespace.
@@ -36,13 +38,13 @@ impl Xml {
 
     pub(crate) fn open(&mut self, name: &str) {
         for part in ["<", name, ">"] {
-            self.out.push_str(part);
+            self.out.extend_from_slice(part.as_bytes());
         }
     }
 
     pub(crate) fn close(&mut self, name: &str) {
         for part in ["</", name, ">"] {
-            self.out.push_str(part);
+            self.out.extend_from_slice(part.as_bytes());
         }
     }
 
@@ -56,9 +58,12 @@ impl Xml {
     /// An element with a sentence for people: S3 leaves quotation marks in it as they are, and
     /// minio-go looks for them so.
     pub(crate) fn sentence(&mut self, name: &str, text: &str) {
-        let mut escaped = String::new();
-        escape(&mut escaped, text);
-        self.display(name, escaped.replace("&quot;", "\""));
+        self.open(name);
+        for (at, part) in text.split('"').enumerate() {
+            self.raw(if at == 0 { "" } else { "\"" });
+            escape(&mut self.out, part);
+        }
+        self.close(name);
     }
 
     /// Text in the element that is open, escaped.
@@ -73,17 +78,10 @@ impl Xml {
         self.close(name);
     }
 
-    /// An element with a number.
-    pub(crate) fn number(&mut self, name: &str, number: u64) {
-        self.open(name);
-        self.out.push_str(Decimal::from(number).as_str());
-        self.close(name);
-    }
-
     /// An element with a moment, as S3's XML has it.
     pub(crate) fn time(&mut self, name: &str, time: Timestamp) {
         self.open(name);
-        self.out.push_str(ascii(&time.iso8601()));
+        self.out.extend_from_slice(&time.iso8601());
         self.close(name);
     }
 
@@ -94,21 +92,31 @@ impl Xml {
 
     /// XML that was written before.
     pub(crate) fn raw(&mut self, xml: &str) {
-        self.out.push_str(xml);
+        self.out.extend_from_slice(xml.as_bytes());
+    }
+
+    /// A value that needs no escaping, and what stands between it and the next.
+    pub(crate) fn part(&mut self, ascii: &[u8], then: &str) {
+        self.out.extend_from_slice(ascii);
+        self.out.extend_from_slice(then.as_bytes());
     }
 
     pub(crate) fn finish(self) -> String {
-        self.out
+        String::from_utf8(self.out).unwrap_or_default()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.out
     }
 }
 
 /// Escapes for element text. Control characters become references, as S3 writes them: clients
 /// that cannot take those ask for encoding-type=url.
-fn escape(out: &mut String, text: &str) {
+fn escape(out: &mut Vec<u8>, text: &str) {
     // Most text has none of them, nor the first byte of the two that are no characters.
     let odd = |b: u8| b < b' ' || matches!(b, b'&' | b'<' | b'>' | b'"' | 0xef);
     if !text.bytes().fold(false, |any, b| any | odd(b)) {
-        return out.push_str(text);
+        return out.extend_from_slice(text.as_bytes());
     }
     let mut plain = 0;
     for (at, c) in text.char_indices() {
@@ -121,15 +129,15 @@ fn escape(out: &mut String, text: &str) {
             c if c < ' ' => "",
             _ => continue,
         };
-        out.push_str(&text[plain..at]);
+        out.extend_from_slice(&text.as_bytes()[plain..at]);
         plain = at + c.len_utf8();
         if entity.is_empty() {
             let _ = write!(out, "&#x{:x};", u32::from(c));
         } else {
-            out.push_str(entity);
+            out.extend_from_slice(entity.as_bytes());
         }
     }
-    out.push_str(&text[plain..]);
+    out.extend_from_slice(&text.as_bytes()[plain..]);
 }
 
 /// An element: its local name, its text, its children.
