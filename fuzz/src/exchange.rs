@@ -136,7 +136,7 @@ fn exchange(config: &Arc<Config>, pieces: &[&[u8]], rules: Option<&str>) -> Seen
             }
             Step::Held(bytes) => seen.body.extend(bytes),
             Step::Commit(expected) => {
-                seen.committed = Some(expected);
+                seen.committed = Some(*expected);
                 return seen;
             }
             Step::HalfClose => {}

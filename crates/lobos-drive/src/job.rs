@@ -11,8 +11,7 @@ use crate::Buffer;
 /// An append of more bytes than this goes to a helper thread.
 const HEAVY_APPEND: usize = 1 << 20;
 
-/// One call of the store with all that it needs.
-#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
+/// One call of the store with all that it needs. Small, since it is moved from hand to hand.
 pub enum Job {
     /// Ask the store.
     Call(Arc<dyn Store>, Box<Request>),
@@ -21,7 +20,7 @@ pub enum Job {
     /// Give the sink these few bytes, which are not in the buffer any more.
     Held(Box<dyn Sink>, Vec<u8>),
     /// Make the object visible.
-    Commit(Box<dyn Sink>, Expected),
+    Commit(Box<dyn Sink>, Box<Expected>),
     /// Wait until these bytes of the source are in memory.
     Warm(Box<dyn Source>, Range<u64>),
 }

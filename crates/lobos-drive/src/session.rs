@@ -16,7 +16,6 @@ use crate::{Buffer, Done, Job, warn};
 
 /// What a driver does next.
 #[must_use]
-#[allow(clippy::large_enum_variant, reason = "made once and moved once")]
 pub enum Need {
     /// Receive into [`Session::space`]; `expect` bytes of a body are still to come, 0 for a head
     /// or if unknown.
@@ -374,7 +373,7 @@ impl Session {
         Need::Work(Job::Held(sink, bytes))
     }
 
-    fn commit(&mut self, expected: Expected) -> Need {
+    fn commit(&mut self, expected: Box<Expected>) -> Need {
         let sink = self.sink.take().expect("a body has a sink");
         self.out = Some(Out::Commit);
         Need::Work(Job::Commit(sink, expected))

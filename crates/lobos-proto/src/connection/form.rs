@@ -138,7 +138,7 @@ impl Connection {
         }
         let expected = std::mem::take(&mut posted.expected);
         self.state = State::Commit;
-        Some(Step::Commit(expected))
+        Some(Step::Commit(Box::new(expected)))
     }
 
     /// The form ended too early.

@@ -353,7 +353,7 @@ impl Connection {
         let (exchange, kept) = (&mut self.exchange, &mut self.kept);
         let parsed = Head::parse(bytes, &config.limits, |head| {
             if let Some(kept) = kept {
-                kept.method.push_str(head.method);
+                kept.method = record::named(head.method);
             }
             let framing = exchange.read(head)?;
             // Also for a body of no bytes: botocore takes a final answer without it for an error
@@ -464,7 +464,7 @@ impl Connection {
             Ok(_) => match self.expected() {
                 Ok(expected) => {
                     self.state = State::Commit;
-                    (used, Some(Step::Commit(expected)))
+                    (used, Some(Step::Commit(Box::new(expected))))
                 }
                 Err(error) => {
                     self.respond(Err(error), now);

@@ -1,5 +1,6 @@
 //! What became of a request, for whoever keeps a log or counts; nothing is kept unless asked for.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use memchr::memmem;
@@ -55,7 +56,7 @@ pub(super) struct Kept {
     /// A request has begun, and no record of it was taken.
     open: bool,
     began: Option<Instant>,
-    pub(super) method: String,
+    pub(super) method: Cow<'static, str>,
     pub(super) operation: Option<Operation>,
     pub(super) key: Option<String>,
     status: Option<u16>,
@@ -67,6 +68,15 @@ pub(super) struct Kept {
     pub(super) sent: u64,
 }
 
+/// A method to keep; those that there are take no memory of their own.
+pub(super) fn named(method: &str) -> Cow<'static, str> {
+    let known = ["GET", "PUT", "HEAD", "DELETE", "POST", "OPTIONS"];
+    match known.into_iter().find(|known| *known == method) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(method.to_owned()),
+    }
+}
+
 impl Kept {
     /// The first byte of a head has come.
     pub(super) fn arrived(&mut self, now: Now) {
@@ -75,9 +85,7 @@ impl Kept {
 
     /// The head is here, or what is answered without one.
     pub(super) fn begin(&mut self) {
-        let (began, mut method) = (self.began, std::mem::take(&mut self.method));
-        method.clear();
-        *self = Self { open: true, began, method, ..Self::default() };
+        *self = Self { open: true, began: self.began, ..Self::default() };
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Step<'i> {
     /// they are of the object. Fewer than 100.
     Held(Vec<u8>),
     /// Commit the sink; tell the outcome by [`Connection::answer`].
-    Commit(Expected),
+    Commit(Box<Expected>),
     /// Shut the write side of the socket, then go on.
     HalfClose,
     /// Close the socket.
