@@ -21,6 +21,7 @@ mod limit;
 mod list;
 mod locks;
 mod meta;
+mod metas;
 mod mime;
 mod multipart;
 mod object;

@@ -7,6 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use lobos_proto::{Code, ETag, Error, Key, ObjectInfo, Source};
@@ -16,7 +17,7 @@ use rustix::io::Errno;
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
-use crate::seen::Look;
+use crate::seen::{Known, Look};
 use crate::sidecar::{self, Owner, Unread};
 use crate::snapshot::Id;
 use crate::{aside, bytes, clock, error, folder, mime, readers, warn};
@@ -120,29 +121,35 @@ fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Found>, Unread>,
 }
 
 /// What HEAD says of the object with this key; `None` if there is none. One look is enough where
-/// it had no metadata and did not change since.
+/// its metadata is known and it did not change since.
 pub(crate) fn head(bucket: &Bucket, key: &Key) -> Result<Option<ObjectInfo>, Error> {
-    match look(bucket, key.as_str()) {
-        Some(stamp) => Ok(Some(info(Meta::default(), &stamp, stamp.etag(), key.as_str()))),
-        None => Ok(find(bucket, key)?.map(|object| object.info)),
-    }
+    let Some((stamp, meta)) = look(bucket, key.as_str()) else {
+        return Ok(find(bucket, key)?.map(|object| object.info));
+    };
+    let etag = etag(bucket, meta.as_deref(), &stamp);
+    let meta = meta.filter(|meta| is_of(meta, key.as_str())).map(Arc::unwrap_or_clone);
+    Ok(Some(info(meta.unwrap_or_default(), &stamp, etag, key.as_str())))
 }
 
-/// The stamp of a file that is known to be the object, without metadata.
+/// The stamp of a file that is known to be the object, and its metadata.
 ///
 /// The path is followed wherever it leads, since the result is used only if that is the very file,
 /// unchanged, that was opened within the bucket under this key before.
-fn look(bucket: &Bucket, key: &str) -> Option<Stamp> {
+fn look(bucket: &Bucket, key: &str) -> Option<(Stamp, Option<Arc<Meta>>)> {
     let Place::File(path) = key::place(key) else { return None };
     let seen = &bucket.shared().seen;
     let mark = seen.mark(bucket.name().as_str(), path);
-    if !seen.was_bare(mark) {
+    if !seen.was_known(mark) {
         return None;
     }
     // As opening does, this asks the server of a network file system.
     let flags = AtFlags::STATX_FORCE_SYNC;
     let stat = statx(bucket.dir(), path, flags, StatxFlags::BASIC_STATS).ok()?;
-    seen.is_bare(mark, Look::of_statx(&stat)).then(|| Stamp::of_statx(&stat))
+    let meta = match seen.known(mark, Look::of_statx(&stat))? {
+        Known::Bare => None,
+        Known::Kept(meta) => Some(meta),
+    };
+    Some((Stamp::of_statx(&stat), meta))
 }
 
 /// A file, opened, and what it looked like then.
@@ -231,20 +238,22 @@ fn with_meta(bucket: &Bucket, opened: Opened, key: &str) -> Result<Found, Unread
     Ok(Found { file: Some(file), stamp, meta: meta.unwrap_or_default(), etag, aside })
 }
 
-/// The metadata of an open file, which need not be asked for where it is known that it has none.
+/// The metadata of an open file, which need not be asked for where it is known.
 fn meta_of(bucket: &Bucket, opened: &Opened, key: &str) -> Result<Option<Meta>, Unread> {
     let &Opened { ref file, stamp, look, mark } = opened;
     let seen = &bucket.shared().seen;
-    if mark.is_some_and(|mark| seen.is_bare(mark, look)) {
-        return Ok(None);
+    match mark.and_then(|mark| seen.known(mark, look)) {
+        Some(Known::Bare) => return Ok(None),
+        Some(Known::Kept(meta)) => return Ok(Some(Arc::unwrap_or_clone(meta))),
+        None => {}
     }
     let (owner, began) = (Owner { inode: stamp.inode, name: key::split(key).1 }, SystemTime::now());
-    let bare = || {
+    let note = |meta: Option<&Meta>| {
         if let Some(mark) = mark.filter(|_| clock::is_settled(look.changed, began)) {
-            seen.add_bare(mark, look);
+            seen.add_known(mark, look, meta);
         }
     };
-    sidecar::read_noting(bucket, file.as_fd(), owner, bare)
+    sidecar::read_noting(bucket, file.as_fd(), owner, note)
 }
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.

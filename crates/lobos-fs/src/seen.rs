@@ -1,12 +1,16 @@
-//! Which keys were regular files when they were last opened, and which of those had no metadata: a
-//! small table without locks, where a newer key takes the place of an older one. A key has four
-//! places, since with one a third of 4,000 keys would drive each other out.
+//! Which keys were regular files when they were last opened, and what metadata those had: a small
+//! table without locks, where a newer key takes the place of an older one. A key has four places,
+//! since with one a third of 4,000 keys would drive each other out.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lobos_proto::Timestamp;
 use rustix::fs::{Stat, Statx, makedev};
+
+use crate::meta::Meta;
+use crate::metas::Metas;
 
 /// 512 KiB of memory in all.
 const SLOTS: usize = 32_768;
@@ -18,14 +22,27 @@ const WAYS: usize = 4;
 pub(crate) struct Seen {
     secret: RandomState,
     slots: Box<[Slot]>,
+    metas: Metas,
 }
 
 #[derive(Default)]
 struct Slot {
     mark: AtomicU64,
-    /// What [`Seen::print`] gave for the file as it was without metadata, or 0. It has the mark in
-    /// it, so that half of one key and half of another do no harm.
-    bare: AtomicU64,
+    /// What [`Seen::print`] gave for the file as it was when its metadata was read, or 0. It has the
+    /// mark in it, so that half of one key and half of another do no harm.
+    print: AtomicU64,
+}
+
+/// Set in a print if there was metadata, which is kept elsewhere.
+const KEPT: u64 = 2;
+
+/// What is known of the metadata of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// There is none.
+    Bare,
+    /// There is this.
+    Kept(Arc<Meta>),
 }
 
 /// A file and its last change. Who gives it an attribute, or other rights, leaves another time:
@@ -59,7 +76,7 @@ impl Look {
 impl Seen {
     pub(crate) fn new() -> Self {
         let slots = std::iter::repeat_with(Slot::default).take(SLOTS).collect();
-        Self { secret: RandomState::new(), slots }
+        Self { secret: RandomState::new(), slots, metas: Metas::default() }
     }
 
     /// What stands for this key; never 0, which is an empty slot.
@@ -71,29 +88,33 @@ impl Seen {
         hasher.finish() | 1
     }
 
-    /// What stands for the file that this key was; never 0.
+    /// What stands for the file that this key was; never 0, and without [`KEPT`].
     fn print(&self, mark: u64, look: Look) -> u64 {
         let mut hasher = self.secret.build_hasher();
         for word in [mark, look.dev, look.inode, look.changed] {
             hasher.write_u64(word);
         }
-        hasher.finish() | 1
+        (hasher.finish() | 1) & !KEPT
     }
 
     pub(crate) fn has(&self, mark: u64) -> bool {
         self.find(mark, mark).is_some()
     }
 
-    /// Whether the key had no metadata the last time, which may have changed since.
-    pub(crate) fn was_bare(&self, mark: u64) -> bool {
-        self.find(mark, mark).is_some_and(|slot| slot.bare.load(Ordering::Relaxed) != 0)
+    /// Whether the metadata of the key was known the last time, which may have changed since.
+    pub(crate) fn was_known(&self, mark: u64) -> bool {
+        self.find(mark, mark).is_some_and(|slot| slot.print.load(Ordering::Relaxed) != 0)
     }
 
-    /// Whether the file that the key is now, which looks so, has no metadata; `false` where it is
-    /// not known.
-    pub(crate) fn is_bare(&self, mark: u64, look: Look) -> bool {
-        let bare = self.find(mark, mark).map_or(0, |slot| slot.bare.load(Ordering::Relaxed));
-        bare != 0 && bare == self.print(mark, look)
+    /// What metadata the file has that the key is now, which looks so; `None` where it is not known.
+    pub(crate) fn known(&self, mark: u64, look: Look) -> Option<Known> {
+        let held = self.find(mark, mark)?.print.load(Ordering::Relaxed);
+        let print = self.print(mark, look);
+        match held {
+            _ if held == print => Some(Known::Bare),
+            _ if held == print | KEPT => self.metas.get(mark, print).map(Known::Kept),
+            _ => None,
+        }
     }
 
     pub(crate) fn add(&self, mark: u64) {
@@ -105,16 +126,21 @@ impl Seen {
         // Bits that do not choose the places.
         let any = places.get((mark >> 60) as usize % WAYS);
         if let Some(slot) = self.find(mark, 0).or(any) {
-            slot.bare.store(0, Ordering::Relaxed);
+            slot.print.store(0, Ordering::Relaxed);
             slot.mark.store(mark, Ordering::Relaxed);
         }
     }
 
-    /// The key is known, and its file was found without metadata when it looked so.
-    pub(crate) fn add_bare(&self, mark: u64, look: Look) {
-        if let Some(slot) = self.find(mark, mark) {
-            slot.bare.store(self.print(mark, look), Ordering::Relaxed);
+    /// The key is known, and its file was found with this metadata, or without any, when it looked
+    /// so.
+    pub(crate) fn add_known(&self, mark: u64, look: Look, meta: Option<&Meta>) {
+        let Some(slot) = self.find(mark, mark) else { return };
+        let mut print = self.print(mark, look);
+        if let Some(meta) = meta {
+            self.metas.put(mark, print, Arc::new(meta.clone()));
+            print |= KEPT;
         }
+        slot.print.store(print, Ordering::Relaxed);
     }
 
     pub(crate) fn forget(&self, mark: u64) {
@@ -167,26 +193,30 @@ mod tests {
     }
 
     #[test]
-    fn bare() {
-        // That a file has no metadata holds for this key, this file and this time of change only,
-        // and not for a key that takes its place in the table.
-        let seen = Seen::new();
-        let (a, b) = (seen.mark("x", "a"), seen.mark("x", "b"));
-        let look = Look { dev: 1, inode: 2, changed: 3 };
-        seen.add_bare(a, look);
-        assert!(!seen.has(a) && !seen.is_bare(a, look));
-        seen.add(a);
-        assert!(!seen.was_bare(a) && !seen.is_bare(a, look));
-        seen.add_bare(a, look);
-        assert!(seen.was_bare(a) && seen.is_bare(a, look));
-        seen.add(b);
-        assert!(!seen.is_bare(b, look));
-        for other in [Look { dev: 0, ..look }, Look { inode: 0, ..look }] {
-            assert!(!seen.is_bare(a, other));
+    fn known() {
+        // What metadata a file has holds for this key, this file and this time of change only, and
+        // not for a key that takes its place in the table.
+        let meta = Meta { upload: Some("1".into()), ..Meta::default() };
+        for meta in [None, Some(&meta)] {
+            let seen = Seen::new();
+            let (a, b) = (seen.mark("x", "a"), seen.mark("x", "b"));
+            let look = Look { dev: 1, inode: 2, changed: 3 };
+            seen.add_known(a, look, meta);
+            assert!(!seen.has(a) && seen.known(a, look).is_none());
+            seen.add(a);
+            assert!(!seen.was_known(a) && seen.known(a, look).is_none());
+            seen.add_known(a, look, meta);
+            let known = meta.map_or(Known::Bare, |meta| Known::Kept(Arc::new(meta.clone())));
+            assert!(seen.was_known(a) && seen.known(a, look) == Some(known));
+            seen.add(b);
+            assert_eq!(seen.known(b, look), None);
+            for other in [Look { dev: 0, ..look }, Look { inode: 0, ..look }] {
+                assert_eq!(seen.known(a, other), None);
+            }
+            assert_eq!(seen.known(a, Look { changed: 4, ..look }), None);
+            seen.forget(a);
+            seen.add(a);
+            assert!(!seen.was_known(a));
         }
-        assert!(!seen.is_bare(a, Look { changed: 4, ..look }));
-        seen.forget(a);
-        seen.add(a);
-        assert!(!seen.was_bare(a));
     }
 }

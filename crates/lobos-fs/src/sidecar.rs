@@ -18,6 +18,7 @@ use crate::bucket::Bucket;
 use crate::error;
 use crate::key;
 use crate::meta::{Meta, XATTR};
+use crate::metas;
 use crate::scratch::Scratch;
 
 mod orphans;
@@ -59,20 +60,30 @@ pub(crate) fn read(
     fd: BorrowedFd<'_>,
     owner: Owner<'_>,
 ) -> Result<Option<Meta>, Unread> {
-    read_noting(bucket, fd, owner, || ())
+    read_noting(bucket, fd, owner, |_| ())
 }
 
-/// As [`read`], and calls `bare` if there is none and none can come without changing the ctime.
+/// As [`read`], and tells `note` of what cannot change without the ctime: that there is none, or
+/// what there is, if all of it is in the attribute and that is short.
 pub(crate) fn read_noting(
     bucket: &Bucket,
     fd: BorrowedFd<'_>,
     owner: Owner<'_>,
-    bare: impl FnOnce(),
+    note: impl FnOnce(Option<&Meta>),
 ) -> Result<Option<Meta>, Unread> {
-    let attribute = attribute(bucket, |buf| fgetxattr(fd, XATTR, buf));
-    if matches!(attribute, Err(Errno::NODATA)) {
-        bare();
-        return Ok(None);
+    let mut length = 0;
+    let attribute = attribute(bucket, |buf| {
+        let read = fgetxattr(fd, XATTR, buf);
+        length = read.as_ref().map_or(0, |(bytes, _)| bytes.len());
+        read
+    });
+    match &attribute {
+        Err(Errno::NODATA) => {
+            note(None);
+            return Ok(None);
+        }
+        Ok(Some(meta)) if !meta.elsewhere && length <= metas::LONGEST => note(Some(meta)),
+        _ => {}
     }
     match settle(bucket, owner, attribute) {
         Ok(Err(NotBeside)) => match fstat(fd) {
@@ -245,7 +256,7 @@ fn keep_beside(bucket: &Bucket, owner: Owner<'_>, meta: &Meta) -> Result<(), Err
 /// The attribute, read by `call` into a buffer.
 fn attribute(
     bucket: &Bucket,
-    call: impl Fn(&mut [MaybeUninit<u8>]) -> Result<(&mut [u8], &mut [MaybeUninit<u8>]), Errno>,
+    mut call: impl FnMut(&mut [MaybeUninit<u8>]) -> Result<(&mut [u8], &mut [MaybeUninit<u8>]), Errno>,
 ) -> Result<Option<Meta>, Errno> {
     if bucket.shared().quirks.no_xattrs {
         return Err(Errno::OPNOTSUPP);

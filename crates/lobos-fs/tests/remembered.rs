@@ -1,4 +1,5 @@
-//! Files without metadata: what is remembered of them saves calls, and is never out of date.
+//! What is remembered of the metadata of files, or that they have none, saves calls, and is never
+//! out of date.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
@@ -7,10 +8,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use common::{Shop, all_quirks, bucket};
+use common::{Shop, all_quirks, bucket, put_request, send};
 use lobos_fs::{FsStore, Options};
 use lobos_proto::op::PutObjectTagging;
-use lobos_proto::{Code, Key, Request, Store as _, TagSet};
+use lobos_proto::{Code, ETag, Key, Request, Store as _, TagSet};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 fn tag(store: &FsStore, key: &str, value: &str) {
@@ -92,4 +93,64 @@ fn another_thing_has_the_name() {
     fs::rename(shop.path("d"), shop.path("away")).unwrap();
     symlink(outside.path(), shop.path("d")).unwrap();
     missing("a folder that is a link");
+}
+
+#[test]
+fn metadata_changed_elsewhere() {
+    // Metadata that was read is given again, and what another program or another store over the
+    // folder makes of it, or of the bytes, is in the next answer: after a quiet time and at once.
+    for quirks in all_quirks() {
+        let shop = Shop::with(Options::default(), quirks);
+        for (at, quiet) in (0..100).map(|at| (at, at % 10 == 0)) {
+            let key = format!("d/{at}");
+            let user = vec![("round".to_owned(), at.to_string())];
+            let said = |shop: &Shop| {
+                let (head, got) = (shop.head(&key).unwrap().info, shop.get(&key).unwrap().0.info);
+                assert_eq!(head, got, "{key} {quirks:?}");
+                head
+            };
+            let ask = |tags: usize, etag: ETag| {
+                if quiet {
+                    std::thread::sleep(Duration::from_millis(30));
+                }
+                for _ in 0..3 {
+                    let info = said(&shop);
+                    assert_eq!((info.etag, info.tags), (etag, tags), "{key} {quirks:?}");
+                    assert_eq!(info.metadata.user, user, "{key} {quirks:?}");
+                }
+            };
+            let mut request = put_request(&key);
+            request.metadata.user.clone_from(&user);
+            let etag = send(&shop.store, request, b"bytes").unwrap().etag;
+            ask(0, etag);
+            tag(&shop.indexed, &key, "v");
+            ask(1, etag);
+            fs::write(shop.path(&key), b"others").unwrap();
+            let info = said(&shop);
+            assert!(info.etag != etag && info.size == 6, "{key} {quirks:?}");
+            let etag = shop.put(&key, b"new").etag;
+            let info = said(&shop);
+            assert_eq!((info.etag, info.tags, info.metadata.user.len()), (etag, 0, 0));
+        }
+    }
+}
+
+#[test]
+fn attribute_removed_elsewhere() {
+    // Who takes the attribute away, as copying programs do, leaves an object without metadata.
+    let shop = Shop::new();
+    for at in 0..20 {
+        let key = format!("d/{at}");
+        let mut request = put_request(&key);
+        request.metadata.user = vec![("a".into(), "1".into())];
+        send(&shop.store, request, b"bytes").unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        for _ in 0..3 {
+            assert_eq!(shop.head(&key).unwrap().info.metadata.user.len(), 1);
+        }
+        rustix::fs::removexattr(shop.path(&key), "user.lobos").unwrap();
+        let (head, got) = (shop.head(&key).unwrap().info, shop.get(&key).unwrap().0.info);
+        assert_eq!(head, got);
+        assert_eq!((head.metadata.user.len(), head.etag.as_str().len()), (0, 34), "{key}");
+    }
 }
