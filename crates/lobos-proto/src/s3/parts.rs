@@ -54,6 +54,21 @@ impl Parts {
         }
     }
 
+    /// Whether they can be those of an object of `total` bytes.
+    pub fn are_of(&self, total: u64) -> bool {
+        match self {
+            Self::Listed(parts) => {
+                let sum = |sum: u64, part: &ObjectPart| sum.checked_add(part.size);
+                !parts.is_empty() && parts.iter().try_fold(0, sum) == Some(total)
+            }
+            Self::Uniform { count, size } => {
+                let [count, size] = [u128::from(*count), u128::from(*size)];
+                let fits = count.saturating_sub(1) * size <= total.into();
+                count > 0 && size > 0 && fits && u128::from(total) <= count * size
+            }
+        }
+    }
+
     /// All parts of an object of `total` bytes, in order.
     pub fn iter(&self, total: u64) -> impl Iterator<Item = ObjectPart> + '_ {
         let at = move |n: usize| match self {
@@ -90,6 +105,22 @@ mod tests {
     fn parts(sizes: &[u64]) -> Vec<ObjectPart> {
         let part = |(n, size): (u32, &u64)| ObjectPart { number: n, size: *size, checksum: None };
         (1..).zip(sizes).map(part).collect()
+    }
+
+    #[test]
+    fn sums() {
+        // Parts are those of an object only if they add up to its bytes.
+        for sizes in [&[5, 5, 3][..], &[5, 0], &[5], &[5, 6], &[0]] {
+            let (parts, sum) = (Parts::new(parts(sizes)), sizes.iter().sum::<u64>());
+            assert!(parts.are_of(sum), "{sizes:?}");
+            assert!(!parts.are_of(sum + 100) && !parts.are_of(u64::MAX), "{sizes:?}");
+            assert!(sum == 0 || !parts.are_of(0) || sizes.len() == 1, "{sizes:?}");
+        }
+        let sizes = [u64::MAX, u64::MAX, 2];
+        assert!(!Parts::Listed(parts(&sizes)).are_of(0));
+        assert!(!Parts::Uniform { count: u32::MAX, size: u64::MAX }.are_of(1));
+        assert!(!Parts::Uniform { count: 0, size: 0 }.are_of(0));
+        assert!(!Parts::Listed(Vec::new()).are_of(0));
     }
 
     #[test]
