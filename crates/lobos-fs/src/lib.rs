@@ -30,6 +30,7 @@ mod ours;
 mod publish;
 mod readers;
 mod rename;
+mod room;
 mod roots;
 mod scratch;
 mod seen;

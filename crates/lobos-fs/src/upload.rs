@@ -11,6 +11,7 @@ use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::ours::Has;
 use crate::publish::Terms;
+use crate::room::Room;
 use crate::temp::Temp;
 use crate::{aside, error, folder, mime, publish};
 
@@ -21,6 +22,7 @@ pub(crate) struct Upload {
     /// `None` for `a/` as long as it has no bytes: that is a folder.
     pub(crate) temp: Option<Temp>,
     pub(crate) hasher: Hasher,
+    room: Room,
     /// Bytes that came.
     pub(crate) size: u64,
     failed: bool,
@@ -37,7 +39,9 @@ impl Upload {
         put.checksum = put.checksum.or(md5.map(|_| Algorithm::Crc64Nvme));
         let wanted = put.verify.iter().copied().chain(put.checksum).chain(md5);
         let hasher = bucket.hasher(wanted);
-        Ok(Self { bucket, put, temp, hasher, size: 0, failed: false })
+        // Of an append it is not known here where its bytes go.
+        let room = Room::new(0, put.size.filter(|_| put.append.is_none()));
+        Ok(Self { bucket, put, temp, hasher, room, size: 0, failed: false })
     }
 
     /// What is kept of an object that came like this.
@@ -72,6 +76,7 @@ impl Sink for Upload {
         }
         let Some(temp) = &self.temp else { return Err(Error::new(Code::InternalError)) };
         self.hasher.update(data);
+        self.room.ahead(temp.file().as_fd(), self.size, data.len() as u64);
         self.size = self.size.saturating_add(data.len() as u64);
         error::write_all(temp.file().as_fd(), data).map_err(|e| {
             self.failed = true;

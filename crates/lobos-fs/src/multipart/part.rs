@@ -12,6 +12,7 @@ use super::head::{Control, Head};
 use super::slot::{Claim, Place, Record};
 use super::{FOLDER_FLAGS, Opened, UploadId, no_such_upload};
 use crate::bucket::Bucket;
+use crate::room::Room;
 use crate::{bytes, clock, error, key};
 
 /// No part is put in place beyond this, since file systems have their limits (ext4: 16 TiB).
@@ -26,6 +27,7 @@ pub(crate) struct Part {
     number: u32,
     /// `None`: no byte has come yet.
     target: Option<Target>,
+    room: Room,
     hasher: Hasher,
     /// The checksum to keep and answer.
     checksum: Option<Algorithm>,
@@ -123,9 +125,21 @@ impl Part {
         let digests = wanted.verify.iter().copied().chain(checksum).chain(own);
         let hasher = if wanted.copied { Hasher::new(digests) } else { bucket.hasher(digests) };
         let number = wanted.number;
+        let room = Room::new(claim.map_or(0, |claim| claim.offset(number)), wanted.size);
         let (target, size, failed) = (None, 0, false);
-        let mut part =
-            Self { bucket, id, head, control, number, target, hasher, checksum, size, failed };
+        let mut part = Self {
+            bucket,
+            id,
+            head,
+            control,
+            number,
+            target,
+            room,
+            hasher,
+            checksum,
+            size,
+            failed,
+        };
         if let Some(claim) = claim {
             part.open_shared(claim)?;
         }
@@ -133,7 +147,7 @@ impl Part {
     }
 
     fn open_shared(&mut self, claim: Claim) -> Result<(), Error> {
-        let offset = u64::from(self.number.saturating_sub(1)).saturating_mul(claim.stride);
+        let offset = claim.offset(self.number);
         let file = self.open(&shared_name(claim.stride)).map_err(|e| {
             self.release(claim);
             self.broken(e)
@@ -147,7 +161,7 @@ impl Part {
     }
 
     /// Where the next bytes go, if there is room for so many.
-    fn room(&mut self, count: u64) -> Result<(BorrowedFd<'_>, u64), Error> {
+    fn place(&mut self, count: u64) -> Result<(BorrowedFd<'_>, u64), Error> {
         if self.target.is_none() {
             let unique = self.bucket.shared().scratches.unique();
             let mark = key::hash(unique.as_bytes());
@@ -177,8 +191,13 @@ impl Part {
             return Ok(());
         }
         let count = data.len() as u64;
-        let (file, offset) = self.room(count)?;
-        bytes::write_at(file, data, offset).map_err(error::write)?;
+        let mut room = std::mem::take(&mut self.room);
+        let written = self.place(count).and_then(|(file, offset)| {
+            room.ahead(file, offset, count);
+            bytes::write_at(file, data, offset).map_err(error::write)
+        });
+        self.room = room;
+        written?;
         self.size = self.size.saturating_add(count);
         Ok(())
     }
@@ -194,7 +213,7 @@ impl Part {
             return Ok(());
         }
         let whole = if self.hasher.is_empty() {
-            let target = self.room(count)?;
+            let target = self.place(count)?;
             let whole = bytes::copy((source, from), target, count).map_err(error::write)?;
             self.size = self.size.saturating_add(count);
             whole

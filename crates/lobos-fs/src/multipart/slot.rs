@@ -50,6 +50,13 @@ pub(crate) struct Claim {
     pub(crate) stride: u64,
 }
 
+impl Claim {
+    /// Where the part with this number begins.
+    pub(crate) fn offset(&self, number: u32) -> u64 {
+        u64::from(number.saturating_sub(1)).saturating_mul(self.stride)
+    }
+}
+
 /// Where each field is; a CRC over all that follows it comes first.
 const KIND: usize = 4;
 const ETAG_LENGTH: usize = 5;
