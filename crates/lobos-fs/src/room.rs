@@ -1,8 +1,8 @@
 //! Room on the disk for an upload, taken shortly before its bytes come.
 //!
-//! ext4 counts the free blocks again for every page that is written into a hole, and where that is
-//! dear, 1 MiB costs 2.0 ms of CPU time; with the room taken in one call it is 0.5. It makes no
-//! difference on tmpfs and XFS, and btrfs is slower with it.
+//! On ext4 a write into room that is there costs an eighth less (343 and 302 us for 1 MiB in pieces
+//! of 256 KiB, 9.1 and 8.0 ms for 32 MiB), since blocks are not counted page by page. It makes no
+//! difference on tmpfs and XFS, and on btrfs such writes cost more.
 
 use std::os::fd::BorrowedFd;
 
