@@ -81,7 +81,7 @@ impl Target {
     /// Where a server with these flags is.
     fn of(flags: &Flags) -> Result<Self, String> {
         let secure = flags.tls_cert.is_some();
-        let at = match flags.listen.first() {
+        let at = match flags.listen().first() {
             Some(Place::Unix(path)) => At::Path(path.clone()),
             Some(Place::Ip(ip)) => {
                 if flags.port() == 0 {

@@ -24,6 +24,7 @@ on_every_runtime!(
     all_from_the_environment,
     keys_of_minio,
     healthy,
+    all_of_minio,
     healthy_by_tls,
     tells_the_service_manager,
 );
@@ -274,6 +275,49 @@ fn healthy_by_tls(runtime: &Runtime) {
     command.env("LOBOS_TLS_KEY", home.path().join("server.key")).env("LOBOS_PORT", &port);
     well(&run(command.arg("healthcheck")));
     let error = unwell(&run(lobos().args(["healthcheck", &format!("http://localhost:{port}")])));
+fn all_of_minio(runtime: &Runtime) {
+    // With nothing but MinIO's variables, as its container and its service are set up: folder,
+    // address, region, and keys in files; a folder that MinIO has written itself is told.
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("data");
+    fs::create_dir_all(root.join("photos")).unwrap();
+    fs::write(root.join("photos/k"), "x").unwrap();
+    for (name, text) in [("user", "minioadmin\n"), ("word", "hidden\n")] {
+        fs::write(home.path().join(name), text).unwrap();
+    }
+    let start = || {
+        let mut command = lobos();
+        command.current_dir(home.path()).args(["--runtime", runtime.0]);
+        command.env("MINIO_ROOT_USER_FILE", "user").env("MINIO_ROOT_PASSWORD_FILE", "word");
+        command.env("MINIO_VOLUMES", &root).env("MINIO_ADDRESS", ":9000");
+        Started::new(command.env("MINIO_SITE_REGION", "eu-west-1"))
+    };
+    let server = start();
+    assert_eq!(server.value("root"), root.canonicalize().unwrap().to_str().unwrap());
+    let url = server.value("url").to_owned();
+    let port = server.value("port");
+    assert_eq!(url, format!("http://0.0.0.0:{port}"));
+    let address = format!("127.0.0.1:{port}").parse().unwrap();
+    Request::new(address, "GET", "/photos/k").send().expect(403);
+    let curl = |region: &str| {
+        let signer = format!("aws:amz:{region}:s3");
+        let url = format!("http://127.0.0.1:{port}/photos/k");
+        let hash = "x-amz-content-sha256: UNSIGNED-PAYLOAD";
+        let args = ["-s", "-u", "minioadmin:hidden", "--aws-sigv4", &signer, "-H", hash, &url];
+        String::from_utf8(Command::new("curl").args(args).output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(curl("eu-west-1"), "x");
+    assert!(curl("us-east-1").contains("eu-west-1"));
+    let mut check = lobos();
+    well(&run(check.env("MINIO_ADDRESS", format!(":{port}")).arg("healthcheck")));
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().2, "");
+    fs::create_dir(root.join(".minio.sys")).unwrap();
+    let server = start();
+    server.signal(Signal::TERM);
+    assert!(server.ended().2.contains("MinIO keeps its objects in /"));
+}
+
     assert!(error.contains("http and https do not fit"), "{error}");
 }
 
@@ -374,3 +418,10 @@ fn wrong_words() {
         assert!(error.contains(words), "{args:?}: {error}");
     }
 }
+        (
+            &["--temp"],
+            &[("MINIO_ROOT_USER_FILE", "none")],
+            "MINIO_ROOT_USER_FILE: cannot read none",
+        ),
+        (&["--temp"], &[("MINIO_ADDRESS", "minio:9000")], "an IP address with a port is needed"),
+        (&[], &[("MINIO_VOLUMES", "/disk{1...4}")], "Lobos serves one folder of this machine"),
