@@ -20,11 +20,12 @@ on_every_runtime!(
     buckets_at_the_start,
     temporary_root,
     temporary_root_at_the_second_signal,
+    temporary_roots_of_the_dead,
     ready_as_json,
     all_from_the_environment,
     keys_of_minio,
-    healthy,
     all_of_minio,
+    healthy,
     healthy_by_tls,
     tells_the_service_manager,
 );
@@ -179,6 +180,38 @@ fn temporary_root_at_the_second_signal(runtime: &Runtime) {
     assert_eq!(names(home.path()), [""; 0]);
 }
 
+fn temporary_roots_of_the_dead(runtime: &Runtime) {
+    // The root of a server that was killed goes when the next one starts; one that is served stays.
+    let home = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut command = lobos();
+        command.env("TMPDIR", home.path()).args(["--temp", "--bucket=test"]);
+        Started::new(command.args(["--runtime", runtime.0]))
+    };
+    let (killed, lives) = (start(), start());
+    for server in [&killed, &lives] {
+        server.request("PUT", "/test/a/b").body("x").send().expect(200);
+    }
+    let dead = PathBuf::from(killed.value("root"));
+    assert_eq!(names(home.path()).len(), 2);
+    killed.signal(Signal::KILL);
+    killed.ended();
+    assert!(dead.join("test/a/b").exists());
+    let next = start();
+    let begun = Instant::now();
+    while dead.exists() {
+        assert!(begun.elapsed() < PATIENCE, "it stays");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(names(home.path()).len(), 2);
+    for server in [lives, next] {
+        server.request("PUT", "/test/c").body("x").send().expect(200);
+        server.signal(Signal::TERM);
+        assert_eq!(server.ended(), (Some(0), String::new(), String::new()));
+    }
+    assert_eq!(names(home.path()), [""; 0]);
+}
+
 fn ready_as_json(runtime: &Runtime) {
     // --ready json prints one line with all that a program needs, when it serves, and nothing else.
     let home = tempfile::tempdir().unwrap();
@@ -242,39 +275,6 @@ fn keys_of_minio(runtime: &Runtime) {
     assert_eq!(server.request("HEAD", "/minio/health/live").send().expect(200).text(), "");
 }
 
-fn healthy(runtime: &Runtime) {
-    // `lobos healthcheck` is content with a server that answers, also with one that asks for keys,
-    // at a URL or where the variables of the server say; and with nothing else.
-    for keys in [&[][..], &["--access-key", "A", "--secret-key", "S"]] {
-        let server = Setup::new(*runtime).args(keys).start();
-        let port = server.address().port().to_string();
-        let check = |url: &str| run(lobos().args(["healthcheck", url]));
-        well(&check(&format!("http://127.0.0.1:{port}")));
-        well(&check(&format!("http://localhost:{port}/")));
-        well(&run(lobos().arg("healthcheck").env("LOBOS_PORT", &port)));
-        let mut everywhere = lobos();
-        everywhere.env("LOBOS_LISTEN", "0.0.0.0").env("LOBOS_PORT", &port);
-        well(&run(everywhere.arg("healthcheck")));
-        let error = unwell(&check(&format!("https://127.0.0.1:{port}")));
-        assert!(error.contains("does not answer"), "{error}");
-        let url = format!("http://127.0.0.1:{port}");
-        drop(server);
-        assert!(unwell(&check(&url)).contains(&format!("{url} does not answer")));
-    }
-}
-
-fn healthy_by_tls(runtime: &Runtime) {
-    // It speaks TLS where the variables of the server name a certificate, and believes any.
-    let server = Setup::new(*runtime).secure().start();
-    let port = server.address().port().to_string();
-    well(&run(lobos().args(["healthcheck", &format!("https://localhost:{port}")])));
-    let home = tempfile::tempdir().unwrap();
-    certificate::copy_to(home.path());
-    let mut command = lobos();
-    command.env("LOBOS_TLS_CERT", home.path().join("server.pem"));
-    command.env("LOBOS_TLS_KEY", home.path().join("server.key")).env("LOBOS_PORT", &port);
-    well(&run(command.arg("healthcheck")));
-    let error = unwell(&run(lobos().args(["healthcheck", &format!("http://localhost:{port}")])));
 fn all_of_minio(runtime: &Runtime) {
     // With nothing but MinIO's variables, as its container and its service are set up: folder,
     // address, region, and keys in files; a folder that MinIO has written itself is told.
@@ -318,6 +318,39 @@ fn all_of_minio(runtime: &Runtime) {
     assert!(server.ended().2.contains("MinIO keeps its objects in /"));
 }
 
+fn healthy(runtime: &Runtime) {
+    // `lobos healthcheck` is content with a server that answers, also with one that asks for keys,
+    // at a URL or where the variables of the server say; and with nothing else.
+    for keys in [&[][..], &["--access-key", "A", "--secret-key", "S"]] {
+        let server = Setup::new(*runtime).args(keys).start();
+        let port = server.address().port().to_string();
+        let check = |url: &str| run(lobos().args(["healthcheck", url]));
+        well(&check(&format!("http://127.0.0.1:{port}")));
+        well(&check(&format!("http://localhost:{port}/")));
+        well(&run(lobos().arg("healthcheck").env("LOBOS_PORT", &port)));
+        let mut everywhere = lobos();
+        everywhere.env("LOBOS_LISTEN", "0.0.0.0").env("LOBOS_PORT", &port);
+        well(&run(everywhere.arg("healthcheck")));
+        let error = unwell(&check(&format!("https://127.0.0.1:{port}")));
+        assert!(error.contains("does not answer"), "{error}");
+        let url = format!("http://127.0.0.1:{port}");
+        drop(server);
+        assert!(unwell(&check(&url)).contains(&format!("{url} does not answer")));
+    }
+}
+
+fn healthy_by_tls(runtime: &Runtime) {
+    // It speaks TLS where the variables of the server name a certificate, and believes any.
+    let server = Setup::new(*runtime).secure().start();
+    let port = server.address().port().to_string();
+    well(&run(lobos().args(["healthcheck", &format!("https://localhost:{port}")])));
+    let home = tempfile::tempdir().unwrap();
+    certificate::copy_to(home.path());
+    let mut command = lobos();
+    command.env("LOBOS_TLS_CERT", home.path().join("server.pem"));
+    command.env("LOBOS_TLS_KEY", home.path().join("server.key")).env("LOBOS_PORT", &port);
+    well(&run(command.arg("healthcheck")));
+    let error = unwell(&run(lobos().args(["healthcheck", &format!("http://localhost:{port}")])));
     assert!(error.contains("http and https do not fit"), "{error}");
 }
 
@@ -385,6 +418,13 @@ fn wrong_starts() {
         (&["--root", "none", "--read-only"], &[], "no such folder: none; make it first"),
         (&[], &[("LOBOS_ROOT", "d"), ("LOBOS_TEMP", "1")], "only one of LOBOS_DIR, LOBOS_ROOT"),
         (&["--temp"], &[("MINIO_ROOT_USER", "x")], "MINIO_ROOT_USER and MINIO_ROOT_PASSWORD go"),
+        (
+            &["--temp"],
+            &[("MINIO_ROOT_USER_FILE", "none")],
+            "MINIO_ROOT_USER_FILE: cannot read none",
+        ),
+        (&["--temp"], &[("MINIO_ADDRESS", "minio:9000")], "an IP address with a port is needed"),
+        (&[], &[("MINIO_VOLUMES", "/disk{1...4}")], "Lobos serves one folder of this machine"),
         (&["--temp"], &[("TMPDIR", "/none")], "cannot make a temporary folder in /none"),
         (&["--temp", "--listen", "unix:none/s"], &[], "there is no folder for the socket none/s"),
     ] {
@@ -418,10 +458,3 @@ fn wrong_words() {
         assert!(error.contains(words), "{args:?}: {error}");
     }
 }
-        (
-            &["--temp"],
-            &[("MINIO_ROOT_USER_FILE", "none")],
-            "MINIO_ROOT_USER_FILE: cannot read none",
-        ),
-        (&["--temp"], &[("MINIO_ADDRESS", "minio:9000")], "an IP address with a port is needed"),
-        (&[], &[("MINIO_VOLUMES", "/disk{1...4}")], "Lobos serves one folder of this machine"),
