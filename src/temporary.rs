@@ -16,6 +16,9 @@ use rustix::process::geteuid;
 /// What its name begins with; the process and a number follow.
 const PREFIX: &str = "lobos-temp-";
 
+/// The digits of that number. Versions that locked nothing had eight, and theirs are left alone.
+const DIGITS: usize = 16;
+
 /// Others may still be writing when it is removed.
 const TRIES: u32 = 20;
 
@@ -45,9 +48,10 @@ impl Temporary {
     fn fresh(parent: &Path) -> Result<Self, String> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // In a container every process has the same number.
-        let (pid, mut number) = (process::id(), since.subsec_nanos());
+        let (pid, mut number) =
+            (process::id(), u64::try_from(since.as_nanos()).unwrap_or_default());
         loop {
-            let path = parent.join(format!("{PREFIX}{pid}-{number:08x}"));
+            let path = parent.join(format!("{PREFIX}{pid}-{number:0DIGITS$x}"));
             let locked = DirBuilder::new().mode(0o700).create(&path).and_then(|()| {
                 // Without a lock it would be taken for dead.
                 lock(&path).inspect_err(|_| _ = remove_dir(&path))
@@ -95,7 +99,9 @@ fn is_name(name: &str) -> bool {
     let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    rest.is_some_and(|(pid, number)| digits(pid) && number.len() == 8 && number.bytes().all(hex))
+    rest.is_some_and(|(pid, number)| {
+        digits(pid) && number.len() == DIGITS && number.bytes().all(hex)
+    })
 }
 
 /// Locks the folder at this path; `None` if it is locked, is gone, is no folder, or is not ours.
@@ -174,17 +180,17 @@ mod tests {
     #[test]
     fn names() {
         // Only what `fresh` can have made is ever looked at.
-        for good in ["lobos-temp-1-0a1b2c3d", "lobos-temp-4194304-00000000"] {
+        for good in ["lobos-temp-1-0a1b2c3d0a1b2c3d", "lobos-temp-4194304-0000000000000000"] {
             assert!(is_name(good), "{good}");
         }
         for bad in [
             "lobos-temp-",
-            "lobos-temp-1-0a1b2c3",
-            "lobos-temp-1-0A1B2C3D",
-            "lobos-temp--0a1b2c3d",
-            "lobos-temp-x-0a1b2c3d",
-            "lobos-temp-1-0a1b2c3d.old",
-            "xlobos-temp-1-0a1b2c3d",
+            "lobos-temp-1-0a1b2c3d",
+            "lobos-temp-1-0A1B2C3D0A1B2C3D",
+            "lobos-temp--0a1b2c3d0a1b2c3d",
+            "lobos-temp-x-0a1b2c3d0a1b2c3d",
+            "lobos-temp-1-0a1b2c3d0a1b2c3d.old",
+            "xlobos-temp-1-0a1b2c3d0a1b2c3d",
         ] {
             assert!(!is_name(bad), "{bad}");
         }
@@ -196,20 +202,22 @@ mod tests {
         // name, a file, and what a link leads to stays.
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
-        let dead = at("lobos-temp-1-00000001");
+        let dead = at("lobos-temp-1-0000000000000001");
         fs::create_dir_all(dead.join("bucket/a")).unwrap();
         fs::create_dir(at("precious")).unwrap();
         fs::write(at("precious/file"), "x").unwrap();
         fs::write(dead.join("bucket/a/b"), "x").unwrap();
         symlink(at("precious"), dead.join("bucket/link")).unwrap();
-        symlink(at("precious"), at("lobos-temp-1-00000002")).unwrap();
-        fs::write(at("lobos-temp-1-00000003"), "x").unwrap();
+        symlink(at("precious"), at("lobos-temp-1-0000000000000002")).unwrap();
+        fs::write(at("lobos-temp-1-0000000000000003"), "x").unwrap();
         fs::create_dir(at("lobos-temp-1-4")).unwrap();
         let served = Temporary::fresh(home.path()).unwrap();
         fs::write(served.path().join("file"), "x").unwrap();
         sweep(home.path());
         assert!(!dead.exists());
-        for stays in ["precious/file", "lobos-temp-1-00000002", "lobos-temp-1-00000003"] {
+        for stays in
+            ["precious/file", "lobos-temp-1-0000000000000002", "lobos-temp-1-0000000000000003"]
+        {
             assert!(at(stays).exists(), "{stays}");
         }
         assert!(at("lobos-temp-1-4").exists() && served.path().join("file").exists());
@@ -222,7 +230,7 @@ mod tests {
             return;
         }
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("lobos-temp-1-00000001");
+        let path = home.path().join("lobos-temp-1-0000000000000001");
         fs::create_dir(&path).unwrap();
         std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
         sweep(home.path());
