@@ -24,6 +24,7 @@ use crate::op::{
 use crate::s3::checksum::Checksum;
 use crate::s3::error::{Code, Error};
 use crate::s3::etag::ETag;
+use crate::s3::object::ObjectInfo;
 use crate::s3::tags::TagSet;
 
 /// Holds buckets and objects. Calls may come from any thread, many at once.
@@ -254,3 +255,9 @@ pub enum Response {
     GetAcl,
     PutAcl,
 }
+impl From<&ObjectInfo> for Stored {
+    fn from(info: &ObjectInfo) -> Self {
+        Self { etag: info.etag, size: info.size, checksums: info.checksums.clone() }
+    }
+}
+
