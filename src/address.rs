@@ -94,9 +94,6 @@ pub(crate) fn listen(flags: &Flags) -> Result<Listener, String> {
                 format!("{shown} is there and is no socket; remove it or choose another path")
             }
             ErrorKind::NotFound => format!("there is no folder for the socket {shown}; make it"),
-            ErrorKind::TimedOut => {
-                format!("somebody keeps the folder of the socket {shown} locked")
-            }
             ErrorKind::PermissionDenied => format!("no permission to make the socket {shown}"),
             _ => format!("cannot listen on {place}: {error}"),
         })?;

@@ -70,8 +70,7 @@ impl Listener {
     ///
     /// # Errors
     /// `AddrInUse` if another server listens there, `AlreadyExists` if there is something that is
-    /// no socket, `TimedOut` if somebody keeps its folder locked, and whatever else the kernel says
-    /// of the path.
+    /// no socket, and whatever else the kernel says of the path.
     pub fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
         self.files.push(unix::listen(path)?);
         Ok(())
