@@ -35,7 +35,8 @@ several values with commas between them. A flag outranks its variable.";
 /// The region of those who take every one.
 pub(crate) const ANY: &str = "any";
 
-const LOOPBACK: &[Place] = &[Place::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))];
+/// Where it listens without a flag.
+pub(crate) static LOOPBACK: Place = Place::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 const USAGE: &str = "\
 lobos --dir DIR [OPTIONS]
@@ -302,7 +303,7 @@ impl Flags {
 
     /// Where it listens.
     pub(crate) fn listen(&self) -> &[Place] {
-        if self.listen.is_empty() { LOOPBACK } else { &self.listen }
+        if self.listen.is_empty() { std::slice::from_ref(&LOOPBACK) } else { &self.listen }
     }
 
     /// The region, or [`ANY`].
