@@ -8,13 +8,13 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use lobos::proto::digest::{Algorithm, Hasher};
-use lobos::proto::op::{
-    self, BucketInfo, Buckets, DeleteKey, Deleted, Deletions, ListedObject, PutObject,
-};
+use lobos::proto::digest::Hasher;
+use lobos::proto::op::{self, BucketInfo, Buckets, ListedObject, PutObject};
 use lobos::proto::*;
 
-type Objects = BTreeMap<String, (ObjectInfo, Arc<[u8]>)>;
+type Result<T> = std::result::Result<T, Error>;
+type Object = (ObjectInfo, Arc<[u8]>);
+type Objects = BTreeMap<String, Object>;
 
 /// Buckets by name, objects by key.
 #[derive(Clone, Default)]
@@ -24,8 +24,7 @@ struct Memory(Arc<Mutex<BTreeMap<String, Objects>>>);
 fn main() -> io::Result<()> {
     let mut words = std::env::args().skip(1);
     let port = words.next().and_then(|port| port.parse().ok()).unwrap_or(8080);
-    let setup = lobos::Setup::store(Arc::new(Memory::default()));
-    let setup = setup.listen(([127, 0, 0, 1], port).into());
+    let setup = lobos::Setup::store(Arc::<Memory>::default()).listen(([127, 0, 0, 1], port).into());
     let server = words.fold(setup, lobos::Setup::bucket).start()?;
     println!("listening on {}", server.url());
     server.wait()
@@ -36,56 +35,43 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(
-        &self,
-        bucket: &BucketName,
-        work: impl FnOnce(&mut Objects) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let missing = || Error::new(Code::NoSuchBucket).bucket(bucket.as_str());
-        work(self.lock().get_mut(bucket.as_str()).ok_or_else(missing)?)
+    fn with<T>(&self, name: &BucketName, f: impl FnOnce(&mut Objects) -> Result<T>) -> Result<T> {
+        f(self.lock().get_mut(name.as_str()).ok_or_else(|| no_bucket(name))?)
     }
 
-    fn find(&self, bucket: &BucketName, key: &Key) -> Result<(ObjectInfo, Arc<[u8]>), Error> {
+    fn find(&self, bucket: &BucketName, key: &Key) -> Result<Object> {
         let missing = || Error::new(Code::NoSuchKey).key(key.as_str());
         self.with(bucket, |objects| objects.get(key.as_str()).cloned().ok_or_else(missing))
     }
 }
 
 impl Store for Memory {
-    fn call(&self, request: Request) -> Result<Outcome, Error> {
+    fn call(&self, request: Request) -> Result<Outcome> {
         Ok(Outcome::Done(match request {
             Request::ListBuckets(list) => {
                 let created = Timestamp::from_unix(0, 0);
                 let named = |name: &String| BucketInfo { name: name.clone(), created };
-                let buckets = self.lock().keys().map(named).collect();
-                Response::ListBuckets(Buckets {
-                    buckets,
-                    prefix: list.prefix,
-                    ..Buckets::default()
-                })
+                Response::ListBuckets(Buckets::of(list, self.lock().keys().map(named)))
             }
             Request::CreateBucket(create) => {
                 self.lock().entry(create.bucket.to_string()).or_default();
                 Response::CreateBucket { bucket: create.bucket }
             }
-            Request::HeadBucket(head) => self.with(&head.bucket, |_| Ok(Response::HeadBucket))?,
-            Request::GetBucketLocation(get) => {
-                self.with(&get.bucket, |_| Ok(Response::GetBucketLocation))?
+            Request::HeadBucket(r) => self.with(&r.bucket, |_| Ok(Response::HeadBucket))?,
+            Request::GetBucketLocation(r) => {
+                self.with(&r.bucket, |_| Ok(Response::GetBucketLocation))?
             }
             Request::DeleteBucket(delete) => {
-                let not_empty = || Error::new(Code::BucketNotEmpty).bucket(delete.bucket.as_str());
-                self.with(&delete.bucket, |o| o.is_empty().then_some(()).ok_or_else(not_empty))?;
-                self.lock().remove(delete.bucket.as_str());
+                let (mut all, name) = (self.lock(), delete.bucket.as_str());
+                match all.get(name).ok_or_else(|| no_bucket(&delete.bucket))?.is_empty() {
+                    true => all.remove(name),
+                    false => return Err(Error::new(Code::BucketNotEmpty).bucket(name)),
+                };
                 Response::DeleteBucket
             }
             Request::ListObjects(list) => {
                 let bucket = list.bucket.clone();
-                let listed = |(key, (info, _)): (&String, &(ObjectInfo, Arc<[u8]>))| ListedObject {
-                    key: key.clone(),
-                    size: info.size,
-                    modified: info.modified,
-                    etag: info.etag,
-                };
+                let listed = |(key, (info, _)): (&String, &Object)| ListedObject::of(key, info);
                 let page = |all: &mut Objects| Ok(op::Page::of(list, all.iter().map(listed)));
                 Response::ListObjects(Box::new(self.with(&bucket, page)?))
             }
@@ -100,34 +86,32 @@ impl Store for Memory {
             }
             Request::PutObject(put) if put.append.is_none() => {
                 self.with(&put.bucket, |objects| check(&put, objects))?;
-                let md5 = [Algorithm::Md5];
-                let wanted = put.verify.iter().copied().chain(put.checksum).chain(md5);
-                let (hasher, memory) = (Hasher::new(wanted), self.clone());
+                let (hasher, memory) = (Hasher::new(put.algorithms()), self.clone());
                 let upload = Upload { memory, put: *put, hasher, bytes: Vec::new() };
                 return Ok(Outcome::Receive(Box::new(upload)));
             }
             Request::DeleteObject(delete) => self.with(&delete.bucket, |objects| {
                 remove(objects, &delete.key, &delete.conditions).map(|()| Response::DeleteObject)
             })?,
-            Request::DeleteObjects(delete) => self.with(&delete.bucket, |objects| {
-                let one = |DeleteKey { name, version, key, conditions }| {
-                    let result = key.and_then(|key| remove(objects, &key, &conditions));
-                    Deleted { name, version, result }
-                };
-                let results = delete.keys.into_iter().map(one).collect();
-                Ok(Response::DeleteObjects(Deletions { results, quiet: delete.quiet }))
+            Request::DeleteObjects(delete) => self.with(&delete.bucket.clone(), |objects| {
+                let each = |key: &Key, conditions: &_| remove(objects, key, conditions);
+                Ok(Response::DeleteObjects(delete.each(each)))
             })?,
             _ => return Err(Error::new(Code::NotImplemented)),
         }))
     }
 }
 
+fn no_bucket(bucket: &BucketName) -> Error {
+    Error::new(Code::NoSuchBucket).bucket(bucket.as_str())
+}
+
 /// If-Match and If-None-Match.
-fn check(put: &PutObject, objects: &Objects) -> Result<(), Error> {
+fn check(put: &PutObject, objects: &Objects) -> Result<()> {
     put.conditions.check(objects.get(put.key.as_str()).map(|(info, _)| &info.etag))
 }
 
-fn remove(objects: &mut Objects, key: &Key, conditions: &DeleteConditions) -> Result<(), Error> {
+fn remove(objects: &mut Objects, key: &Key, conditions: &DeleteConditions) -> Result<()> {
     let current = objects.get(key.as_str()).map(|(info, _)| info);
     conditions.check(current.map(|info| (&info.etag, info.size, info.modified)))?;
     objects.remove(key.as_str());
@@ -143,36 +127,22 @@ struct Upload {
 }
 
 impl Sink for Upload {
-    fn append(&mut self, data: &[u8]) -> Result<(), Error> {
+    fn append(&mut self, data: &[u8]) -> Result<()> {
         self.hasher.update(data);
         self.bytes.extend_from_slice(data);
         Ok(())
     }
 
-    fn commit(self: Box<Self>, expected: &Expected) -> Result<Response, Error> {
+    fn commit(self: Box<Self>, expected: &Expected) -> Result<Response> {
         let Self { memory, put, hasher, bytes } = *self;
         let digests = hasher.finish();
         expected.check(&digests)?;
-        let md5 = digests.get(Algorithm::Md5).map(|md5| md5.to_hex()).unwrap_or_default();
-        let etag = ETag::new(&md5).ok_or_else(|| Error::new(Code::InternalError))?;
-        let checksum = put.checksum.and_then(|algorithm| digests.get(algorithm));
-        let checksums: Vec<_> = checksum.map(Checksum::full).into_iter().collect();
-        let kind = put.metadata.content_type.clone();
-        let size = bytes.len() as u64;
-        let info = ObjectInfo {
-            size,
-            modified: SystemTime::now().into(),
-            etag,
-            content_type: kind.map_or("binary/octet-stream".into(), Into::into),
-            metadata: put.metadata.clone(),
-            checksums: checksums.clone(),
-            parts: None,
-            tags: 0,
-        };
+        let info = put.info(bytes.len() as u64, &digests, SystemTime::now().into())?;
+        let stored = Stored::from(&info);
         memory.with(&put.bucket, |objects| {
             check(&put, objects)?;
             objects.insert(put.key.to_string(), (info, bytes.into()));
-            Ok(Response::PutObject(Stored { etag, size, checksums }))
+            Ok(Response::PutObject(stored))
         })
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn listen(flags: &Flags) -> Result<Listener, String> {
         Place::Ip(ip) => Some(SocketAddr::new(*ip, flags.port())),
         Place::Unix(_) => None,
     };
-    let addresses: Vec<_> = flags.listen.iter().filter_map(socket).collect();
+    let addresses: Vec<_> = flags.listen().iter().filter_map(socket).collect();
     let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     let mut listener = Listener::bind(&addresses).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => in_use(flags),
@@ -85,7 +85,7 @@ pub(crate) fn listen(flags: &Flags) -> Result<Listener, String> {
         }
         _ => format!("cannot listen on {}: {error}", shown.join(", ")),
     })?;
-    for place in &flags.listen {
+    for place in flags.listen() {
         let Place::Unix(path) = place else { continue };
         let shown = path.display();
         listener.bind_unix(path).map_err(|error| match error.kind() {

@@ -1,7 +1,7 @@
 //! The flags: one field each, with its help, its variable in the environment and its tests.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +31,12 @@ Then, with any credentials, since none were set:
 Each flag can also be set in the environment: --port is LOBOS_PORT, --read-only is
 LOBOS_READ_ONLY=1. Those of flags that repeat (LOBOS_DIR, LOBOS_BUCKET, LOBOS_LISTEN, ...) take
 several values with commas between them. A flag outranks its variable.";
+
+/// The region of those who take every one.
+pub(crate) const ANY: &str = "any";
+
+/// Where it listens without a flag.
+pub(crate) static LOOPBACK: Place = Place::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 const USAGE: &str = "\
 lobos --dir DIR [OPTIONS]
@@ -106,10 +112,9 @@ pub(crate) struct Flags {
     #[arg(short, long, help_heading = "Network", env = "LOBOS_PORT", hide_env = true)]
     pub(crate) port: Option<u16>,
 
-    /// Listen here; others need keys or --no-auth
+    /// Listen here; others need keys or --no-auth [default: 127.0.0.1]
     #[arg(long, help_heading = "Network", env = "LOBOS_LISTEN", hide_env = true)]
     #[arg(value_name = "ADDR|unix:PATH", value_parser = Place::parse, value_delimiter = ',')]
-    #[arg(default_value = "127.0.0.1")]
     pub(crate) listen: Vec<Place>,
 
     /// Say when it is ready, for people or for programs
@@ -163,10 +168,10 @@ pub(crate) struct Flags {
     #[arg(value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,
 
-    /// The region that signatures must name, or any
+    /// The region that signatures must name, or any [default: us-east-1]
     #[arg(long, help_heading = "Access", env = "LOBOS_REGION", hide_env = true)]
-    #[arg(value_name = "NAME|any", value_parser = region, default_value = "us-east-1")]
-    pub(crate) region: String,
+    #[arg(value_name = "NAME|any", value_parser = region)]
+    pub(crate) region: Option<String>,
 
     /// Let everyone who can reach the address read and write
     #[arg(long, help_heading = "Access", env = "LOBOS_NO_AUTH", hide_env = true)]
@@ -230,9 +235,9 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "WHAT", hide_possible_values = true)]
     pub(crate) generate: Option<Generated>,
 
-    /// The keys came from MinIO's variables.
+    /// The variables of MinIO that the keys came from.
     #[arg(skip)]
-    pub(crate) minio_keys: bool,
+    pub(crate) minio_keys: Option<[&'static str; 2]>,
 }
 
 /// What is done instead of serving.
@@ -268,7 +273,7 @@ impl Flags {
         if keys && self.no_auth {
             return Err("--no-auth and access keys exclude each other".into());
         }
-        let open = self.listen.iter().find(|place| !place.is_local());
+        let open = self.listen().iter().find(|place| !place.is_local());
         if let Some(place) = open
             && !self.no_auth
             && !keys
@@ -294,6 +299,16 @@ impl Flags {
     /// After how many seconds it is read again.
     pub(crate) fn refresh(&self) -> Option<u64> {
         self.lobos_index_refresh_sec.filter(|secs| *secs > 0)
+    }
+
+    /// Where it listens.
+    pub(crate) fn listen(&self) -> &[Place] {
+        if self.listen.is_empty() { std::slice::from_ref(&LOOPBACK) } else { &self.listen }
+    }
+
+    /// The region, or [`ANY`].
+    pub(crate) fn region(&self) -> &str {
+        self.region.as_deref().unwrap_or("us-east-1")
     }
 
     /// The port.
@@ -394,7 +409,7 @@ fn bucket(value: &str) -> Result<BucketName, String> {
 }
 
 /// The name of a region as it stands in signatures.
-fn region(value: &str) -> Result<String, String> {
+pub(crate) fn region(value: &str) -> Result<String, String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
     if !value.is_empty() && value.bytes().all(legal) {
         return Ok(value.to_owned());
@@ -433,7 +448,7 @@ fn number(value: &str) -> Result<(u64, String), String> {
 }
 
 /// A name as it stands in a Host header, without the port.
-fn host(value: &str) -> Result<String, String> {
+pub(crate) fn host(value: &str) -> Result<String, String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
     if value == "*" || (!value.is_empty() && value.bytes().all(legal)) {
         return Ok(value.to_ascii_lowercase());

@@ -1,4 +1,4 @@
-//! What the environment says where flags do not: the folders, and the keys as MinIO calls them.
+//! What the environment says where flags do not: the folders, and what MinIO calls otherwise.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,15 +6,12 @@ use std::path::PathBuf;
 use clap::builder::{FalseyValueParser, TypedValueParser};
 
 use crate::cli::{BucketDir, Flags};
-use crate::credentials::{self, Secret};
-
-/// The variables of MinIO for the pair that may do all.
-const MINIO: [&str; 2] = ["MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"];
+use crate::minio;
 
 impl Flags {
-    /// Takes the folders from LOBOS_DIR, LOBOS_ROOT or LOBOS_TEMP if no flag names any, and keys
-    /// from MinIO's variables if nothing else says who may come in. clap would split the flags at
-    /// commas, too, and find the variables in conflict with the flags.
+    /// Takes the folders from LOBOS_DIR, LOBOS_ROOT or LOBOS_TEMP if no flag names any, and what is
+    /// open then from MinIO's variables. clap would split the flags at commas, too, and find the
+    /// variables in conflict with the flags.
     ///
     /// # Errors
     /// One line for the user.
@@ -22,7 +19,7 @@ impl Flags {
         mut self,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, String> {
-        let filled = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let filled = |name: &str| filled(&variable, name);
         if self.dir.is_empty() && self.root.is_none() && !self.temp {
             let (dirs, root) = (filled("LOBOS_DIR"), filled("LOBOS_ROOT"));
             let temp = filled("LOBOS_TEMP").is_some_and(|value| is_true(&value));
@@ -35,20 +32,27 @@ impl Flags {
             self.root = root.map(PathBuf::from);
             self.temp = temp;
         }
-        if !credentials::wanted(&self) && !self.no_auth {
-            let text = |name| filled(name).map(|value| value.to_string_lossy().into_owned());
-            match MINIO.map(text) {
-                [None, None] => {}
-                [Some(access), Some(secret)] => {
-                    self.access_key = Some(access);
-                    self.secret_key = Some(Secret::from(secret));
-                    self.minio_keys = true;
-                }
-                _ => return Err(format!("{} and {} go together", MINIO[0], MINIO[1])),
-            }
-        }
+        minio::Variables::new(&filled).complete(&mut self)?;
         Ok(self)
     }
+
+    /// Takes only where a server with these variables listens.
+    ///
+    /// # Errors
+    /// One line for the user.
+    pub(crate) fn with_address(
+        mut self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, String> {
+        let filled = |name: &str| filled(&variable, name);
+        minio::Variables::new(&filled).address(&mut self)?;
+        Ok(self)
+    }
+}
+
+/// An empty variable counts as none.
+fn filled(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<OsString> {
+    variable(name).filter(|value| !value.is_empty())
 }
 
 /// As clap reads the other variables of flags without a value.
@@ -105,35 +109,5 @@ mod tests {
         }
         assert!(found(&[], &[("LOBOS_DIR", "=x")]).is_err());
         assert!(found(&[], &[("LOBOS_DIR", ""), ("LOBOS_ROOT", "")]).unwrap().check().is_err());
-    }
-
-    #[test]
-    fn keys_of_minio() {
-        // MinIO's variables name the keys where nothing of Lobos says who may come in; half a pair
-        // is an error, and what a developer's shell has set for AWS is none of ours.
-        let minio = &[("MINIO_ROOT_USER", "admin"), ("MINIO_ROOT_PASSWORD", "hidden")][..];
-        let open = ["--temp", "--listen", "0.0.0.0"];
-        let flags = found(&open, minio).unwrap();
-        assert_eq!((flags.check(), flags.minio_keys), (Ok(()), true));
-        let pairs = credentials::all(&flags).unwrap();
-        assert_eq!(
-            (pairs[0].access_key.as_str(), pairs[0].secret_key.as_str()),
-            ("admin", "hidden")
-        );
-        for args in [
-            &["--access-key", "A", "--secret-key", "S"][..],
-            &["--credentials", "file"],
-            &["--no-auth"],
-        ] {
-            let flags = found(&[&open[..], args].concat(), minio).unwrap();
-            assert!(!flags.minio_keys && flags.check().is_ok(), "{args:?}");
-            assert_ne!(flags.access_key.as_deref(), Some("admin"));
-        }
-        for half in minio {
-            let error = found(&open, &[*half]).unwrap_err();
-            assert!(error.contains("go together") && !error.contains("hidden"), "{error}");
-        }
-        let aws = [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "S")];
-        assert!(found(&open, &aws).unwrap().check().is_err());
     }
 }

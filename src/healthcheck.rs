@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::address::{Place, UNIX};
-use crate::cli::Flags;
+use crate::cli::{self, Flags};
 use crate::unverified::client;
 
 /// For all of it.
@@ -81,15 +81,14 @@ impl Target {
     /// Where a server with these flags is.
     fn of(flags: &Flags) -> Result<Self, String> {
         let secure = flags.tls_cert.is_some();
-        let at = match flags.listen.first() {
-            Some(Place::Unix(path)) => At::Path(path.clone()),
-            Some(Place::Ip(ip)) => {
+        let at = match flags.listen.first().unwrap_or(&cli::LOOPBACK) {
+            Place::Unix(path) => At::Path(path.clone()),
+            Place::Ip(ip) => {
                 if flags.port() == 0 {
                     return Err("with port 0 nobody knows where: lobos healthcheck URL".into());
                 }
                 At::Host(reachable(*ip), flags.port())
             }
-            None => return Err("LOBOS_LISTEN is empty".into()),
         };
         Ok(Self { secure, at })
     }

@@ -14,6 +14,7 @@ mod json;
 mod line;
 mod log;
 mod metrics;
+mod minio;
 mod notify;
 mod process;
 mod progress;
@@ -52,7 +53,7 @@ const SYNCS: usize = 256;
 fn main() -> ExitCode {
     let flags = hint::parse();
     let (result, code) = match flags.command.clone() {
-        Some(Command::Healthcheck { url }) => (healthcheck::run(url.as_deref(), &flags), UNHEALTHY),
+        Some(Command::Healthcheck { url }) => (ask(url.as_deref(), flags), UNHEALTHY),
         None => (serve(flags), FAILED),
     };
     let code = match result {
@@ -64,6 +65,11 @@ fn main() -> ExitCode {
     };
     log::finish();
     code
+}
+
+/// Asks a server whether it is well; an error is one line.
+fn ask(url: Option<&str>, flags: Flags) -> Result<(), String> {
+    healthcheck::run(url, &flags.with_address(|name| std::env::var_os(name))?)
 }
 
 /// Serves until a signal; an error is one line.
@@ -81,6 +87,14 @@ fn serve(flags: Flags) -> Result<(), String> {
         Some(temporary) => Layout::Root(temporary.path().to_owned()),
         None => buckets::layout(&flags)?,
     };
+    if let Layout::Root(path) = &layout
+        && minio::has_written(path)
+    {
+        report::say(&format!(
+            "MinIO keeps its objects in {} in a way of its own; copy them from a MinIO that runs",
+            path.display()
+        ));
+    }
     run(&flags, layout, stop)
 }
 
@@ -149,7 +163,7 @@ fn config(flags: &Flags) -> Result<Config, String> {
     Ok(Config {
         hosts: Hosts { names: flags.host.clone() },
         origins: flags.cors_origin.clone(),
-        region: Some(flags.region.clone()).filter(|name| name != "any"),
+        region: Some(flags.region().to_owned()).filter(|name| name != cli::ANY),
         read_only: flags.read_only,
         page: (!flags.no_page).then(|| page(flags, &credentials)),
         credentials,
@@ -164,7 +178,7 @@ fn page(flags: &Flags, credentials: &[Credentials]) -> Page {
         read_only: flags.read_only,
         keys: !credentials.is_empty(),
         root: flags.root.is_some() || flags.temp,
-        region: if flags.region == "any" { "us-east-1".into() } else { flags.region.clone() },
+        region: if flags.region() == cli::ANY { "us-east-1" } else { flags.region() }.into(),
     });
     Page { document, policy }
 }

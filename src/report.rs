@@ -136,10 +136,10 @@ fn text(flags: &Flags, layout: &Layout, reached: &Reached) -> String {
     row("durability", &name_of(flags.durability));
     row("access", access(flags));
     if credentials::wanted(flags) {
-        row("region", &flags.region);
+        row("region", flags.region());
     }
-    if flags.minio_keys {
-        row("keys", "of MINIO_ROOT_USER and MINIO_ROOT_PASSWORD");
+    if let Some([access, secret]) = flags.minio_keys {
+        row("keys", &format!("of {access} and {secret}"));
     }
     if flags.follow_symlinks {
         row("symlinks", "followed out of the buckets");
@@ -172,7 +172,7 @@ fn access(flags: &Flags) -> &'static str {
             "whoever has a key reads and writes"
         };
     }
-    let local = flags.listen.iter().all(Place::is_local);
+    let local = flags.listen().iter().all(Place::is_local);
     match (local, flags.read_only) {
         (true, false) => "this machine reads and writes, with any credentials",
         (true, true) => "this machine reads, with any credentials",
@@ -197,7 +197,7 @@ mod tests {
     fn said(args: &[&str]) -> String {
         let flags = Flags::parse_from([&["lobos", "--dir", "photos"], args].concat());
         let layout = Layout::Dirs(vec![("photos".into(), "/home/x/photos".into())]);
-        let address = match flags.listen.first() {
+        let address = match flags.listen().first() {
             Some(Place::Ip(ip)) => Some(SocketAddr::new(*ip, 8080)),
             _ => None,
         };

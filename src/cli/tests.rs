@@ -138,8 +138,8 @@ fn access() {
     // Keys and --no-auth exclude each other; a region is a word, us-east-1 unless given.
     let error = with(&["--no-auth", "--access-key", "A", "--secret-key", "S"]).check();
     assert!(error.unwrap_err().contains("exclude each other"));
-    assert_eq!(with(&[]).region, "us-east-1");
-    assert_eq!(with(&["--region", "any"]).region, "any");
+    assert_eq!(with(&[]).region(), "us-east-1");
+    assert_eq!(with(&["--region", "any"]).region(), "any");
     for bad in ["", "us east", "us/east"] {
         refused(&["--region", bad]);
     }

@@ -20,9 +20,11 @@ on_every_runtime!(
     buckets_at_the_start,
     temporary_root,
     temporary_root_at_the_second_signal,
+    temporary_roots_of_the_dead,
     ready_as_json,
     all_from_the_environment,
     keys_of_minio,
+    all_of_minio,
     healthy,
     healthy_by_tls,
     tells_the_service_manager,
@@ -178,6 +180,38 @@ fn temporary_root_at_the_second_signal(runtime: &Runtime) {
     assert_eq!(names(home.path()), [""; 0]);
 }
 
+fn temporary_roots_of_the_dead(runtime: &Runtime) {
+    // The root of a server that was killed goes when the next one starts; one that is served stays.
+    let home = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut command = lobos();
+        command.env("TMPDIR", home.path()).args(["--temp", "--bucket=test"]);
+        Started::new(command.args(["--runtime", runtime.0]))
+    };
+    let (killed, lives) = (start(), start());
+    for server in [&killed, &lives] {
+        server.request("PUT", "/test/a/b").body("x").send().expect(200);
+    }
+    let dead = PathBuf::from(killed.value("root"));
+    assert_eq!(names(home.path()).len(), 2);
+    killed.signal(Signal::KILL);
+    killed.ended();
+    assert!(dead.join("test/a/b").exists());
+    let next = start();
+    let begun = Instant::now();
+    while dead.exists() {
+        assert!(begun.elapsed() < PATIENCE, "it stays");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(names(home.path()).len(), 2);
+    for server in [lives, next] {
+        server.request("PUT", "/test/c").body("x").send().expect(200);
+        server.signal(Signal::TERM);
+        assert_eq!(server.ended(), (Some(0), String::new(), String::new()));
+    }
+    assert_eq!(names(home.path()), [""; 0]);
+}
+
 fn ready_as_json(runtime: &Runtime) {
     // --ready json prints one line with all that a program needs, when it serves, and nothing else.
     let home = tempfile::tempdir().unwrap();
@@ -239,6 +273,49 @@ fn keys_of_minio(runtime: &Runtime) {
     assert_eq!(server.request("GET", "/minio/health/live").send().expect(200).text(), "an object");
     server.request("DELETE", "/minio/health/live").send().expect(204);
     assert_eq!(server.request("HEAD", "/minio/health/live").send().expect(200).text(), "");
+}
+
+fn all_of_minio(runtime: &Runtime) {
+    // With nothing but MinIO's variables, as its container and its service are set up: folder,
+    // address, region, and keys in files; a folder that MinIO has written itself is told.
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("data");
+    fs::create_dir_all(root.join("photos")).unwrap();
+    fs::write(root.join("photos/k"), "x").unwrap();
+    for (name, text) in [("user", "minioadmin\n"), ("word", "hidden\n")] {
+        fs::write(home.path().join(name), text).unwrap();
+    }
+    let start = || {
+        let mut command = lobos();
+        command.current_dir(home.path()).args(["--runtime", runtime.0]);
+        command.env("MINIO_ROOT_USER_FILE", "user").env("MINIO_ROOT_PASSWORD_FILE", "word");
+        command.env("MINIO_VOLUMES", &root).env("MINIO_ADDRESS", ":9000");
+        Started::new(command.env("MINIO_SITE_REGION", "eu-west-1"))
+    };
+    let server = start();
+    assert_eq!(server.value("root"), root.canonicalize().unwrap().to_str().unwrap());
+    let url = server.value("url").to_owned();
+    let port = server.value("port");
+    assert_eq!(url, format!("http://0.0.0.0:{port}"));
+    let address = format!("127.0.0.1:{port}").parse().unwrap();
+    Request::new(address, "GET", "/photos/k").send().expect(403);
+    let curl = |region: &str| {
+        let signer = format!("aws:amz:{region}:s3");
+        let url = format!("http://127.0.0.1:{port}/photos/k");
+        let hash = "x-amz-content-sha256: UNSIGNED-PAYLOAD";
+        let args = ["-s", "-u", "minioadmin:hidden", "--aws-sigv4", &signer, "-H", hash, &url];
+        String::from_utf8(Command::new("curl").args(args).output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(curl("eu-west-1"), "x");
+    assert!(curl("us-east-1").contains("eu-west-1"));
+    let mut check = lobos();
+    well(&run(check.env("MINIO_ADDRESS", format!(":{port}")).arg("healthcheck")));
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().2, "");
+    fs::create_dir(root.join(".minio.sys")).unwrap();
+    let server = start();
+    server.signal(Signal::TERM);
+    assert!(server.ended().2.contains("MinIO keeps its objects in /"));
 }
 
 fn healthy(runtime: &Runtime) {
@@ -341,6 +418,13 @@ fn wrong_starts() {
         (&["--root", "none", "--read-only"], &[], "no such folder: none; make it first"),
         (&[], &[("LOBOS_ROOT", "d"), ("LOBOS_TEMP", "1")], "only one of LOBOS_DIR, LOBOS_ROOT"),
         (&["--temp"], &[("MINIO_ROOT_USER", "x")], "MINIO_ROOT_USER and MINIO_ROOT_PASSWORD go"),
+        (
+            &["--temp"],
+            &[("MINIO_ROOT_USER_FILE", "none")],
+            "MINIO_ROOT_USER_FILE: cannot read none",
+        ),
+        (&["--temp"], &[("MINIO_ADDRESS", "minio:9000")], "an IP address with a port is needed"),
+        (&[], &[("MINIO_VOLUMES", "/disk{1...4}")], "Lobos serves one folder of this machine"),
         (&["--temp"], &[("TMPDIR", "/none")], "cannot make a temporary folder in /none"),
         (&["--temp", "--listen", "unix:none/s"], &[], "there is no folder for the socket none/s"),
     ] {

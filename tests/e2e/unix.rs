@@ -1,7 +1,7 @@
 //! Serving on sockets of the file system, by curl and byte by byte.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
@@ -21,6 +21,7 @@ on_every_runtime!(
     half_uploads,
     file_comes_and_goes,
     stale_and_live,
+    together,
     alone,
 );
 
@@ -173,9 +174,50 @@ fn stale_and_live(runtime: &Runtime) {
     assert_eq!(fs::read(&path).unwrap(), b"precious");
 }
 
+fn together(runtime: &Runtime) {
+    // Of two servers that are started on one stale socket at once, one serves, and is reached by
+    // the path; the other says that it is taken.
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("s");
+    for round in 0..20 {
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let start = || {
+            let mut command = lobos();
+            command.args(["--temp", "--bucket=b-1", "--runtime", runtime.0, "--ready=json"]);
+            command.env("TMPDIR", home.path()).arg("--listen");
+            command.arg(format!("unix:{}", path.display()));
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let mut both = [start(), start()];
+        let begun = std::time::Instant::now();
+        let lost = loop {
+            if let Some(lost) = both.iter_mut().position(|one| one.try_wait().unwrap().is_some()) {
+                break lost;
+            }
+            assert!(begun.elapsed() < PATIENCE, "round {round}: both go on");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        if lost == 0 {
+            both.reverse();
+        }
+        let [mut won, lost] = both;
+        let error = String::from_utf8(lost.wait_with_output().unwrap().stderr).unwrap();
+        assert!(error.starts_with("lobos: another server listens on /"), "{round}: {error}");
+        let mut line = String::new();
+        std::io::BufReader::new(won.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("{\"ready\":true,"), "{round}: {line}");
+        let answer = talk(&path, "GET /b-1 HTTP/1.0\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{round}: {answer}");
+        let pid = rustix::process::Pid::from_child(&won);
+        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+        assert_eq!(won.wait().unwrap().code(), Some(0));
+        assert!(!path.exists(), "{round}");
+    }
+}
+
 fn alone(runtime: &Runtime) {
     // A server may listen on a socket alone: no port is taken, and no key is asked for.
-    use std::io::BufRead as _;
     let home = tempfile::tempdir().unwrap();
     let mut command = lobos();
     command.current_dir(home.path()).args(["--listen", "unix:s", "--root", "r", "--bucket", "b-1"]);

@@ -24,7 +24,7 @@ pub const PAUSE: Duration = Duration::from_millis(50);
 pub struct Listener {
     sockets: Vec<OwnedFd>,
     addresses: Vec<SocketAddr>,
-    files: Vec<(OwnedFd, SocketFile)>,
+    files: Vec<(SocketFile, OwnedFd)>,
 }
 
 impl Listener {
@@ -83,13 +83,13 @@ impl Listener {
 
     /// The paths on which it listens, absolute.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|(_, file)| file.path())
+        self.files.iter().map(|(file, _)| file.path())
     }
 
     /// The sockets, nonblocking, each to be accepted from on its own.
     pub fn into_acceptors(self) -> Vec<Acceptor> {
         let sockets = self.sockets.into_iter().map(|socket| Acceptor::new(socket, None));
-        let files = self.files.into_iter().map(|(socket, file)| Acceptor::new(socket, Some(file)));
+        let files = self.files.into_iter().map(|(file, socket)| Acceptor::new(socket, Some(file)));
         sockets.chain(files).collect()
     }
 }
@@ -125,9 +125,9 @@ pub fn raise_file_limit() -> u64 {
 
 /// One listening socket, with a descriptor in reserve.
 pub struct Acceptor {
-    socket: OwnedFd,
-    /// Of a socket that is no TCP.
+    /// Of a socket that is no TCP. It goes first.
     file: Option<SocketFile>,
+    socket: OwnedFd,
     spare: Spare,
 }
 
@@ -146,7 +146,7 @@ pub enum Accepted {
 
 impl Acceptor {
     fn new(socket: OwnedFd, file: Option<SocketFile>) -> Self {
-        Self { socket, file, spare: Spare::new() }
+        Self { file, socket, spare: Spare::new() }
     }
 
     /// Accepts one connection. Nothing that goes wrong here ends the service.

@@ -43,19 +43,19 @@ pub(crate) fn path(key: &str) -> String {
     path
 }
 
-/// Removes what is kept aside of `key`, if anything is. The lock of the key is held.
-pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
+/// Removes what is kept aside of `key`, and says whether anything was. The lock of the key is held.
+pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<bool, Error> {
     let path = path(key);
     let (folder, name) = key::split(&path);
     let opened = match bucket.open_ours(folder, OFlags::RDONLY | OFlags::DIRECTORY) {
         Ok(opened) => opened,
-        Err(e) if error::is_missing(e) => return Ok(()),
+        Err(e) if error::is_missing(e) => return Ok(false),
         Err(e) => return Err(error::write(e)),
     };
     let old = sidecar::Old::hold(bucket, opened.as_fd(), name, key::split(key).1);
     match unlinkat(&opened, name, AtFlags::empty()) {
         Ok(()) => {}
-        Err(e) if error::is_missing(e) => return Ok(()),
+        Err(e) if error::is_missing(e) => return Ok(false),
         Err(e) => return Err(error::write(e)),
     }
     if bucket.is_durable() {
@@ -63,7 +63,7 @@ pub(crate) fn remove(bucket: &Bucket, key: &str) -> Result<(), Error> {
     }
     old.forget();
     prune(bucket, folder);
-    Ok(())
+    Ok(true)
 }
 
 /// Removes the folders of a long key if nothing is left in them; a PUT that loses this race makes

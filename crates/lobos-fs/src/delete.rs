@@ -32,28 +32,39 @@ pub(crate) fn delete(
     if write == Write::Conditional {
         check(bucket, key, conditions)?;
     }
-    remove(bucket, key.as_str(), held.has)?;
+    _ = remove(bucket, key.as_str(), held.has)?;
     if let Some(limit) = &bucket.shared().limit {
         limit.removed(bucket.name(), key.as_str());
     }
     Ok(())
 }
 
-/// Removes an object that has this size and mtime still; what is there instead if it has not.
+/// What became of an object that was to go.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Evicted {
+    /// It is gone by this.
+    Removed,
+    /// Others were faster.
+    Missing,
+    /// Others have changed it, so it stays.
+    Changed(Stamp),
+}
+
+/// Removes an object that has this size and mtime still.
 pub(crate) fn evict(
     bucket: &Bucket,
     key: &Key,
     (size, modified): (u64, u64),
-) -> Result<Option<Stamp>, Error> {
+) -> Result<Evicted, Error> {
     let _locked = bucket.shared().locks.lock(bucket, key.as_str());
     let held = locks::between_processes(bucket, key.as_str(), Write::Plain);
     let held = held.map_err(|e| bucket.failed(e))?;
     match object::find_kept(bucket, key)? {
         Some(found) if (found.stamp.size, found.stamp.mtime) != (size, modified) => {
-            Ok(Some(found.stamp))
+            Ok(Evicted::Changed(found.stamp))
         }
-        Some(_) => remove(bucket, key.as_str(), held.has).map(|()| None),
-        None => Ok(None),
+        Some(_) if remove(bucket, key.as_str(), held.has)? => Ok(Evicted::Removed),
+        _ => Ok(Evicted::Missing),
     }
 }
 
@@ -65,44 +76,45 @@ fn check(bucket: &Bucket, key: &Key, conditions: &DeleteConditions) -> Result<bo
     Ok(found.is_some())
 }
 
-/// Removes the object, if there is one. The lock of the key is held.
-fn remove(bucket: &Bucket, key: &str, has: Has) -> Result<(), Error> {
+/// Removes the object; whether there was one. The lock of the key is held.
+fn remove(bucket: &Bucket, key: &str, has: Has) -> Result<bool, Error> {
     // First, so that it does not show where the file is gone.
-    if has.aside {
-        aside::remove(bucket, key)?;
-    }
-    match key::place(key) {
-        Place::File(path) => delete_file(bucket, path, has).map_err(|e| bucket.failed(e)),
-        Place::Folder(path) => {
-            if let Some(folder) = folder::unmark(bucket, path)? {
+    let was_aside = has.aside && aside::remove(bucket, key)?;
+    let was_there = match key::place(key) {
+        Place::File(path) => delete_file(bucket, path, has).map_err(|e| bucket.failed(e))?,
+        Place::Folder(path) => match folder::unmark(bucket, path)? {
+            Some((folder, was_marked)) => {
                 folder::prune(bucket, folder, path);
+                was_marked
             }
-            Ok(())
-        }
-        Place::Aside => Ok(()),
-    }
+            None => false,
+        },
+        Place::Aside => false,
+    };
+    Ok(was_aside || was_there)
 }
 
 /// What is no object stays: folders, FIFOs, links that lead nowhere or out.
-fn delete_file(bucket: &Bucket, path: &str, has: Has) -> Result<(), Errno> {
+fn delete_file(bucket: &Bucket, path: &str, has: Has) -> Result<bool, Errno> {
     let (parent, name) = key::split(path);
     let folder = match bucket.folder(parent) {
         Ok(folder) => folder,
-        Err(e) if error::is_missing(e) => return Ok(()),
+        Err(e) if error::is_missing(e) => return Ok(false),
         Err(e) => return Err(e),
     };
     if !object::is_object(bucket, &folder, path)? {
-        return Ok(());
+        return Ok(false);
     }
     let old = has.meta.then(|| sidecar::Old::hold(bucket, folder.as_fd(), name, name));
-    match unlinkat(&folder, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
+    let was_there = match unlinkat(&folder, name, AtFlags::empty()) {
+        Ok(()) => true,
+        Err(Errno::NOENT | Errno::ISDIR) => false,
         Err(e) => return Err(e),
-    }
+    };
     if bucket.is_durable() {
         error::sync(folder.as_fd())?;
     }
     old.into_iter().for_each(sidecar::Old::forget);
     folder::prune(bucket, folder, parent);
-    Ok(())
+    Ok(was_there)
 }

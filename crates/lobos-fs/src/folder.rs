@@ -125,22 +125,23 @@ pub(crate) fn put(bucket: &Bucket, path: &str, meta: &mut Meta) -> Result<Option
     Err(Error::new(Code::SlowDown))
 }
 
-/// Takes the mark off the folder `path`, if it is there; the folder stays, and is given back.
-pub(crate) fn unmark(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Error> {
+/// Takes the mark off the folder `path`, if it is there; the folder stays, and is given back with
+/// whether it had a mark.
+pub(crate) fn unmark(bucket: &Bucket, path: &str) -> Result<Option<(OwnedFd, bool)>, Error> {
     let fd = match bucket.folder(path) {
         Ok(fd) => fd,
         Err(e) if error::is_missing(e) => return Ok(None),
         Err(e) => return Err(error::write(e)),
     };
     if mark(bucket, fd.as_fd(), path).map_err(error::write)?.is_none() {
-        return Ok(Some(fd));
+        return Ok(Some((fd, false)));
     }
     let inode = fstat(&fd).map_err(error::write)?.st_ino;
     sidecar::remove(bucket, fd.as_fd(), Owner { inode, name: "" }).map_err(error::write)?;
     if bucket.is_durable() {
         error::sync(fd.as_fd()).map_err(error::write)?;
     }
-    Ok(Some(fd))
+    Ok(Some((fd, true)))
 }
 
 /// Why a folder could not be made.

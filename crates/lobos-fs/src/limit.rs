@@ -15,9 +15,10 @@ use lobos_proto::op::{ListObjects, ListingVersion};
 use lobos_proto::{BucketName, Key, Source};
 
 use crate::bucket::Bucket;
+use crate::delete::{self, Evicted};
 use crate::list::Lister;
 use crate::roots::{Roots, Sure};
-use crate::{delete, warn};
+use crate::warn;
 
 /// How often all buckets are gone through; large ones less often, so that it is little work.
 const ROUND: Duration = Duration::from_secs(60);
@@ -70,6 +71,8 @@ struct State {
     turn: u64,
     total: u64,
     evicted: (u64, u64),
+    /// What was removed while all is gone through, which may have seen it before.
+    removed: Option<HashSet<String>>,
     stopped: bool,
 }
 
@@ -95,6 +98,9 @@ impl State {
     }
 
     fn remove(&mut self, name: &str) {
+        if let Some(removed) = &mut self.removed {
+            removed.insert(name.to_owned());
+        }
         if let Some(old) = self.entries.remove(name) {
             self.order.remove(&old.turn);
             self.total -= old.size;
@@ -282,13 +288,14 @@ impl Work {
     fn evict(&self, name: &str, entry: Entry) -> Result<(), lobos_proto::Error> {
         let found = match self.open(name) {
             Some((bucket, key)) => delete::evict(&bucket, &key, (entry.size, entry.modified))?,
-            None => None,
+            None => Evicted::Missing,
         };
         let mut state = self.limit.lock();
         match found {
             // Others have changed it meanwhile, so it was used.
-            Some(now) => _ = state.put(name, now.size, now.mtime),
-            None => {
+            Evicted::Changed(now) => _ = state.put(name, now.size, now.mtime),
+            Evicted::Missing => state.remove(name),
+            Evicted::Removed => {
                 state.remove(name);
                 state.evicted.0 += 1;
                 state.evicted.1 += entry.size;
@@ -305,12 +312,16 @@ impl Work {
 
     /// Goes through all objects: takes in those of others, and forgets those that are gone.
     fn count(&self) {
-        let began = self.limit.lock().turn;
+        let mut state = self.limit.lock();
+        let began = state.turn;
+        state.removed = Some(HashSet::new());
+        drop(state);
         let mut found = Vec::new();
         for bucket in self.roots.names().unwrap_or_default() {
             let Ok(bucket) = self.roots.bucket(&bucket, Sure::Now) else { continue };
             if !self.go_through(&bucket, &mut found) {
                 // Half of the truth would have objects forgotten.
+                self.limit.lock().removed = None;
                 return;
             }
         }
@@ -318,11 +329,12 @@ impl Work {
         found.sort_unstable_by_key(|(_, _, modified)| *modified);
         let there: HashSet<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
         let mut state = self.limit.lock();
+        let removed = state.removed.take().unwrap_or_default();
         let is_gone = |name: &Name, entry: &Entry| entry.turn <= began && !there.contains(&**name);
         let gone = state.entries.iter().filter(|(name, entry)| is_gone(name, entry));
         let gone: Vec<Name> = gone.map(|(name, _)| Arc::clone(name)).collect();
         gone.iter().for_each(|name| state.remove(name));
-        for (name, size, modified) in &found {
+        for (name, size, modified) in found.iter().filter(|(name, ..)| !removed.contains(name)) {
             let known = state.entries.get(name.as_str());
             let is_new = known.is_none_or(|entry| {
                 entry.turn <= began && (entry.size, entry.modified) != (*size, *modified)

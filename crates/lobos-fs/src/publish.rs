@@ -310,7 +310,7 @@ impl Target {
     /// The key is in one place only.
     fn tidy(&self, bucket: &Bucket, key: &str, has: Has) -> Result<(), Error> {
         if !self.aside {
-            return if has.aside { aside::remove(bucket, key) } else { Ok(()) };
+            return if has.aside { aside::remove(bucket, key).map(drop) } else { Ok(()) };
         }
         match key::place(key) {
             Place::Folder(path) => folder::unmark(bucket, path).map(drop),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lobos_proto::op::{
-    Acl, Configuration, DeleteKey, DeleteObjects, Deleted, Deletions, GetObject, ObjectAttributes,
-    PutObject, UploadPart, UploadPartCopy,
+    Acl, Configuration, DeleteObjects, GetObject, ObjectAttributes, PutObject, UploadPart,
+    UploadPartCopy,
 };
 use lobos_proto::{BucketName, Code, Error, Key, ObjectInfo, Outcome, Request, Response, Store};
 
@@ -162,12 +162,8 @@ impl FsStore {
 
     fn delete_objects(&self, request: DeleteObjects) -> Result<Response, Error> {
         let bucket = self.roots.bucket(&request.bucket, Sure::Now)?;
-        let one = |DeleteKey { name, version, key, conditions }| {
-            let result = key.and_then(|key: Key| delete::delete(&bucket, &key, &conditions));
-            Deleted { name, version, result }
-        };
-        let results = request.keys.into_iter().map(one).collect();
-        Ok(Response::DeleteObjects(Deletions { results, quiet: request.quiet }))
+        let deletions = request.each(|key, conditions| delete::delete(&bucket, key, conditions));
+        Ok(Response::DeleteObjects(deletions))
     }
 
     /// Whether what an ACL is about is there.

@@ -125,6 +125,39 @@ fn found_at_the_start() {
 }
 
 #[test]
+fn removed_by_others() {
+    // What somebody else removed just before its turn came is forgotten, and not counted as
+    // evicted; nothing else goes in its place.
+    let shop = Shop::new();
+    fs::write(shop.path("k0"), vec![b'x'; 10 * KIB as usize]).unwrap();
+    let store = open(shop.dir.path(), 50 * KIB);
+    // All was gone through, which would find it, too.
+    wait(&store, |now| now.objects == 1);
+    (1..5).for_each(|at| put(&store, &format!("k{at}"), 10 * KIB));
+    fs::remove_file(shop.path("k0")).unwrap();
+    fs::remove_file(shop.path("k1")).unwrap();
+    (5..8).for_each(|at| put(&store, &format!("k{at}"), 10 * KIB));
+    wait(&store, |now| now.bytes == 50 * KIB && now.objects == 5);
+    let now = store.cache_use().unwrap();
+    assert_eq!((now.evicted_objects, now.evicted_bytes), (1, 10 * KIB));
+    (0..8).for_each(|at| assert_eq!(shop.path(&format!("k{at}")).exists(), at > 2, "k{at}"));
+}
+
+#[test]
+fn removed_while_it_is_counted() {
+    // What clients remove while all objects are gone through does not come back into the count.
+    let shop = Shop::new();
+    for at in 0..3000 {
+        fs::write(shop.path(&format!("k{at}")), "x").unwrap();
+    }
+    let store = open(shop.dir.path(), 150 * KIB);
+    (0..3000).for_each(|at| common::delete(&store, &format!("k{at}")).unwrap());
+    put(&store, "last", 10);
+    wait(&store, |now| (now.objects, now.bytes) == (1, 10));
+    assert_eq!(store.cache_use().unwrap().evicted_objects, 0);
+}
+
+#[test]
 fn while_it_is_written() {
     // An object that was just put over goes for its own age, not for that of the old one: who
     // reads finds what was put last, or nothing, and never half of it.

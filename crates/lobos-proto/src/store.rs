@@ -24,18 +24,166 @@ use crate::op::{
 use crate::s3::checksum::Checksum;
 use crate::s3::error::{Code, Error};
 use crate::s3::etag::ETag;
+use crate::s3::object::ObjectInfo;
 use crate::s3::tags::TagSet;
 
-/// Holds buckets and objects. Calls may come from any thread, many at once.
+/// Holds buckets and objects: folders, a table of a database, another service. Calls may come from
+/// any thread, many at once.
+///
+/// # What is done already
+///
+/// Signatures and rights, pages of other origins, the syntax of all that is in a request, limits of
+/// sizes and times. Names are names ([`BucketName`](crate::BucketName),
+/// [`Key`](crate::Key)), but nobody has looked whether anything of that name is there. The body of
+/// an upload reaches a [`Sink`] as plain bytes, whatever framing it came in.
+///
+/// # What a store sees to
+///
+/// - **The order of errors**: `NoSuchBucket`, then `NoSuchKey` (or `NoSuchUpload`), then
+///   conditions, then ranges. The requests bring a method for what is the same in every store:
+///   `respond`, `check`, `each`, [`Page::of`], [`Buckets::of`].
+/// - **All or nothing**: another request sees an object as it was before or as it is after, its
+///   bytes, tag and metadata together, and who has opened a [`Source`] goes on reading what it
+///   opened.
+/// - **Conditions hold in the moment of the change**: they are checked under the same lock, or in
+///   the same transaction, as the write that they guard. Of two writes with `If-None-Match: *` one
+///   succeeds. To check them before the body comes, too, only spares the client the upload.
+/// - **Read your writes**: what was answered with a success is in every answer after it.
+/// - **An error has changed nothing.** One without a code of S3 is `InternalError` with its
+///   [cause](Error::cause), which is logged and not sent.
+///
+/// # What it answers
+///
+/// `NoSuchBucket` where there is no such bucket, and else:
+///
+/// - ListBuckets: all names in byte order, by [`Buckets::of`].
+/// - CreateBucket: `BucketAlreadyOwnedByYou` if it is there, `InvalidBucketName` unless
+///   [`is_valid_for_new`].
+/// - HeadBucket, GetBucketLocation: a success if it is there.
+/// - DeleteBucket: `BucketNotEmpty` while it holds an object, also one that came in the same
+///   moment.
+/// - ListObjects: a page in byte order of keys, by [`Page::of`].
+/// - HeadObject, GetObject: `NoSuchKey`, then [`respond`](crate::op::GetObject::respond); GetObject
+///   brings its bytes by [`Outcome::Send`]. Both say the same of the same object.
+/// - PutObject: [`Outcome::Receive`], and [`Sink::commit`] answers; `PreconditionFailed`, and
+///   `InvalidWriteOffset` for an append to an object of another size.
+/// - DeleteObject: a success also where there is nothing; `PreconditionFailed`. DeleteObjects: the
+///   same for each key on its own, by [`each`].
+/// - CopyObject: `NoSuchKey` of the source, [`check_source`], then the conditions of the target.
+/// - RenameObject: `NoSuchKey` of the source, then [`check`]; both names change in one step.
+/// - GetObjectAttributes, tags, ACLs: of the object that is there, or `NoSuchKey`.
+/// - Uploads in parts: nobody sees anything of them before Complete; `NoSuchUpload`,
+///   `InvalidPartOrder`, `InvalidPart`, `EntityTooSmall`.
+/// - Configurations: what was put, through [`GetBucketConfiguration::respond`].
+///
+/// What it cannot do is [`NotImplemented`](Code::NotImplemented), as S3 says it; a client that does
+/// not use it never notices. GetBucketConfiguration of CORS is asked before requests of web pages:
+/// that error, and `NoSuchCORSConfiguration`, are no rules.
+///
+/// [`Page::of`]: crate::op::Page::of
+/// [`Buckets::of`]: crate::op::Buckets::of
+/// [`each`]: crate::op::DeleteObjects::each
+/// [`check_source`]: crate::op::CopyObject::check_source
+/// [`check`]: crate::op::RenameObject::check
+/// [`is_valid_for_new`]: crate::BucketName::is_valid_for_new
+///
+/// # Where it runs
+///
+/// By default on the event loop, which serves other connections meanwhile not at all. A store that
+/// waits, as for a database, says so in [`is_heavy`](Self::is_heavy) and [`Sink::is_heavy`] and is
+/// called by a thread that may; its sinks gather in `append` and wait in `commit`. A panic is an
+/// `InternalError` for that request alone.
+///
+/// # Example
+///
+/// The rows of a table as the bucket `rows`, to read:
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::Arc;
+///
+/// use lobos_proto::op::{self, BucketInfo, Buckets, GetObject, ListedObject};
+/// use lobos_proto::*;
+///
+/// struct Rows(BTreeMap<String, Arc<[u8]>>);
+///
+/// impl Rows {
+///     fn bucket(&self, name: &BucketName) -> Result<&BTreeMap<String, Arc<[u8]>>, Error> {
+///         let missing = || Error::new(Code::NoSuchBucket).bucket(name.as_str());
+///         (name.as_str() == "rows").then_some(&self.0).ok_or_else(missing)
+///     }
+///
+///     fn find(&self, get: &GetObject) -> Result<(ObjectInfo, Arc<[u8]>), Error> {
+///         let row = self.bucket(&get.bucket)?.get(get.key.as_str());
+///         let row = row.ok_or_else(|| Error::new(Code::NoSuchKey).key(get.key.as_str()))?;
+///         Ok((info(row), Arc::clone(row)))
+///     }
+/// }
+///
+/// fn info(row: &Arc<[u8]>) -> ObjectInfo {
+///     let (size, modified) = (row.len() as u64, Timestamp::from_unix(0, 0));
+///     ObjectInfo {
+///         size,
+///         modified,
+///         etag: ETag::opaque(modified.nanos, size),
+///         content_type: "text/plain".into(),
+///         metadata: Metadata::default(),
+///         checksums: Vec::new(),
+///         parts: None,
+///         tags: 0,
+///     }
+/// }
+///
+/// impl Store for Rows {
+///     fn call(&self, request: Request) -> Result<Outcome, Error> {
+///         Ok(Outcome::Done(match request {
+///             Request::ListBuckets(list) => {
+///                 let created = Timestamp::from_unix(0, 0);
+///                 let all = [BucketInfo { name: "rows".into(), created }];
+///                 Response::ListBuckets(Buckets::of(list, all))
+///             }
+///             Request::HeadBucket(head) => {
+///                 self.bucket(&head.bucket).map(|_| Response::HeadBucket)?
+///             }
+///             Request::ListObjects(list) => {
+///                 let rows = self.bucket(&list.bucket)?.iter();
+///                 let listed = rows.map(|(key, row)| ListedObject::of(key, &info(row)));
+///                 Response::ListObjects(Box::new(op::Page::of(list, listed)))
+///             }
+///             Request::HeadObject(head) => {
+///                 let (info, _) = self.find(&head.0)?;
+///                 Response::HeadObject(Box::new(head.respond(info)?))
+///             }
+///             Request::GetObject(get) => {
+///                 let (info, row) = self.find(&get)?;
+///                 let response = Response::GetObject(Box::new(get.respond(info)?));
+///                 return Ok(Outcome::Send(response, Box::new(row)));
+///             }
+///             _ => return Err(Error::new(Code::NotImplemented)),
+///         }))
+///     }
+///
+///     fn is_heavy(&self, _: &Request) -> bool {
+///         true // a database takes its time
+///     }
+/// }
+///
+/// let rows = Rows([("a".into(), Arc::from(*b"hello"))].into());
+/// let bucket = BucketName::new("none").map_err(|_| Code::InvalidBucketName)?;
+/// let found = rows.call(Request::HeadBucket(op::HeadBucket { bucket }));
+/// assert_eq!(found.err().map(|error| error.code()), Some(Code::NoSuchBucket));
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Store: Send + Sync {
-    /// Does what `request` asks. May block on the disk.
+    /// Does what `request` asks, and answers with the [`Response`] of the same name. May block if
+    /// [`is_heavy`](Self::is_heavy) has said so.
     ///
     /// # Errors
     /// An [`Error`] is the S3 answer to the client; nothing was changed then.
     fn call(&self, request: Request) -> Result<Outcome, Error>;
 
     /// Whether `call` may take so long (more than about a millisecond) that an event loop should
-    /// give it to a helper thread.
+    /// give it to a helper thread. It is asked on the event loop and must not wait itself.
     fn is_heavy(&self, request: &Request) -> bool {
         let _ = request;
         false
@@ -53,7 +201,11 @@ pub enum Outcome {
     Receive(Box<dyn Sink>),
 }
 
-/// The bytes of one object as it was when it was opened.
+/// The bytes of one object as it was when it was opened, whatever becomes of the object since.
+///
+/// [`read_at`](Self::read_at) is called on the event loop. A source whose bytes have to come from
+/// somewhere fetches them in [`warm`](Self::warm), which a thread calls that may wait, and says so
+/// by [`is_cold`](Self::is_cold); that is asked before each send for a while after one was slow.
 pub trait Source: Send + Sync {
     /// Reads at `offset` into `buf`, as `pread`: 0 means the end.
     ///
@@ -90,16 +242,21 @@ impl Source for Arc<[u8]> {
     }
 }
 
-/// An upload under way. Dropped without `commit` it leaves no trace.
+/// An upload under way, seen by nobody before [`commit`](Self::commit). Dropped without that it
+/// leaves no trace: the client has gone, or something in its body was wrong.
 pub trait Sink: Send {
-    /// Takes the next bytes of the body.
+    /// Takes the next bytes of the body, in order, cut anywhere. The digests that
+    /// [`PutObject::algorithms`] names are computed on the way. More than 1 MiB at once come on a
+    /// helper thread, less on the event loop.
     ///
     /// # Errors
     /// The S3 answer; the upload is over then.
     fn append(&mut self, data: &[u8]) -> Result<(), Error>;
 
-    /// Verifies what was promised and makes the object (or the part) visible, whole, in one step;
-    /// the answer is that of the operation.
+    /// Verifies what was promised ([`Expected::check`]), holds the conditions of the request
+    /// against what is there now, and makes the object (or the part) visible, whole, in one step;
+    /// the answer is that of the operation. When it returns, the object is as durable as the store
+    /// promises.
     ///
     /// # Errors
     /// The S3 answer (`BadDigest`, `PreconditionFailed`, ...); nothing is visible then and what
@@ -178,6 +335,12 @@ pub struct Stored {
     pub size: u64,
     /// The checksums kept with the object.
     pub checksums: Vec<Checksum>,
+}
+
+impl From<&ObjectInfo> for Stored {
+    fn from(info: &ObjectInfo) -> Self {
+        Self { etag: info.etag, size: info.size, checksums: info.checksums.clone() }
+    }
 }
 
 /// One S3 operation, parsed into values that cannot be wrong.

@@ -51,6 +51,18 @@ pub struct Deleted {
 }
 
 impl DeleteObjects {
+    /// Removes each key that can be one by `remove`, and says what became of all.
+    pub fn each(
+        self,
+        mut remove: impl FnMut(&Key, &DeleteConditions) -> Result<(), Error>,
+    ) -> Deletions {
+        let one = |DeleteKey { name, version, key, conditions }| {
+            let result = key.and_then(|key| remove(&key, &conditions));
+            Deleted { name, version, result }
+        };
+        Deletions { results: self.keys.into_iter().map(one).collect(), quiet: self.quiet }
+    }
+
     /// Whether the document comes with a digest. S3 takes none without, and so do its copies: no
     /// client leaves it out. What arrived changed must not remove what nobody named.
     ///

@@ -44,6 +44,21 @@ pub struct BucketInfo {
 /// How many buckets a page has at most.
 const MAX: u32 = 10_000;
 
+impl Buckets {
+    /// The page of a store that can go through its buckets: they come in byte order of their names,
+    /// and what of them is on the page is seen to here.
+    pub fn of(request: ListBuckets, buckets: impl IntoIterator<Item = BucketInfo>) -> Self {
+        let ListBuckets { prefix, after, max, is_paged } = request;
+        let most = max.map_or(usize::MAX, |max| max as usize);
+        let after = after.unwrap_or_default();
+        let fits = |bucket: &BucketInfo| bucket.name.starts_with(&prefix) && bucket.name > after;
+        let mut fitting = buckets.into_iter().filter(fits);
+        let buckets = fitting.by_ref().take(most).collect();
+        let truncated = most > 0 && fitting.next().is_some();
+        Self { buckets, prefix, is_paged, truncated }
+    }
+}
+
 impl ListBuckets {
     /// `region` is that of the server, if it has one.
     ///

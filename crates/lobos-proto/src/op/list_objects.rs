@@ -9,7 +9,7 @@ use crate::http::encode::Answer;
 use crate::http::target::Query;
 use crate::s3::digits::Decimal;
 use crate::s3::xml::Xml;
-use crate::{BucketName, Code, ETag, Error, Limits, Timestamp};
+use crate::{BucketName, Code, ETag, Error, Limits, ObjectInfo, Timestamp};
 
 /// Asks for the next page after `after`, in the byte order of keys.
 ///
@@ -122,6 +122,13 @@ pub struct ListedObject {
     pub modified: Timestamp,
     /// As HeadObject has it.
     pub etag: ETag,
+}
+
+impl ListedObject {
+    /// What a page tells of this object.
+    pub fn of(key: impl Into<String>, info: &ObjectInfo) -> Self {
+        Self { key: key.into(), size: info.size, modified: info.modified, etag: info.etag }
+    }
 }
 
 /// encoding-type=url leaves these and the slash as they are.

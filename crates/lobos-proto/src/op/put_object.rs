@@ -1,13 +1,16 @@
 //! PutObject: stores an object.
 
-use lobos_digest::{Algorithm, Digest};
+use lobos_digest::{Algorithm, Digest, Digests};
 
 use super::supported::{check_supported, not_implemented};
 use crate::http::body::{Promise, checksum};
 use crate::http::encode::Answer;
 use crate::http::head::{Framing, Head};
 use crate::s3::condition::{Tags, WriteConditions};
-use crate::{BucketName, Code, Error, Expected, Key, Limits, Metadata, Stored, TagSet};
+use crate::{
+    BucketName, Checksum, Code, ETag, Error, Expected, Key, Limits, Metadata, ObjectInfo, Stored,
+    TagSet, Timestamp,
+};
 
 /// Announces an object; its bytes follow through a [`Sink`](crate::Sink).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,38 @@ pub struct PutObject {
 }
 
 impl PutObject {
+    /// All digests that a store computes for this object: those that the client promises, the one
+    /// that is kept with it, and the MD5 that is its entity tag.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> + use<'_> {
+        self.verify.iter().copied().chain(self.checksum).chain([Algorithm::Md5])
+    }
+
+    /// What is known of the object when all of it has arrived: `size` bytes with these
+    /// [digests](Self::algorithms).
+    ///
+    /// # Errors
+    /// `InternalError` if no MD5 was computed.
+    pub fn info(
+        &self,
+        size: u64,
+        digests: &Digests,
+        modified: Timestamp,
+    ) -> Result<ObjectInfo, Error> {
+        let md5 = digests.get(Algorithm::Md5).and_then(|md5| ETag::new(&md5.to_hex()));
+        let checksum = self.checksum.and_then(|algorithm| digests.get(algorithm));
+        let kind = self.metadata.content_type.clone();
+        Ok(ObjectInfo {
+            size,
+            modified,
+            etag: md5.ok_or(Code::InternalError)?,
+            content_type: kind.map_or("binary/octet-stream".into(), Into::into),
+            metadata: self.metadata.clone(),
+            checksums: checksum.map(Checksum::full).into_iter().collect(),
+            parts: None,
+            tags: self.tags.pairs().len(),
+        })
+    }
+
     /// What the head says of the object and of its body.
     ///
     /// # Errors

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use lobos_proto::digest::{Algorithm, Hasher};
 use lobos_proto::op::{
-    CopiedObject, CopyObject, DeleteObject, DeleteObjects, Deleted, Deletions, PutObject,
-    RenameObject,
+    CopiedObject, CopyObject, DeleteObject, DeleteObjects, Deletions, PutObject, RenameObject,
 };
 use lobos_proto::s3::condition::DeleteConditions;
 use lobos_proto::{Checksum, Code, ETag, Error, Key, Stored};
@@ -31,8 +30,7 @@ pub(crate) fn copy(all: &mut All, copy: CopyObject) -> Result<CopiedObject, Erro
         let digest = hasher.finish().get(algorithm).expect("it ran");
         object.info.checksums = vec![Checksum::full(digest)];
     }
-    let (etag, size) = (object.info.etag, object.info.size);
-    let stored = Stored { etag, size, checksums: object.info.checksums.clone() };
+    let stored = Stored::from(&object.info);
     target.insert(copy.key.to_string(), object);
     Ok(CopiedObject { stored, modified: midnight() })
 }
@@ -78,11 +76,7 @@ pub(crate) fn delete(objects: &mut Objects, request: &DeleteObject) -> Result<()
 }
 
 pub(crate) fn delete_many(objects: &mut Objects, request: DeleteObjects) -> Deletions {
-    let one = |key: lobos_proto::op::DeleteKey| {
-        let result = key.key.and_then(|name| remove(objects, &name, &key.conditions));
-        Deleted { name: key.name, version: key.version, result }
-    };
-    Deletions { results: request.keys.into_iter().map(one).collect(), quiet: request.quiet }
+    request.each(|key, conditions| remove(objects, key, conditions))
 }
 
 fn remove(objects: &mut Objects, key: &Key, conditions: &DeleteConditions) -> Result<(), Error> {

@@ -12,8 +12,8 @@ use lobos_proto::op::{
     PutBucketConfiguration, PutObject,
 };
 use lobos_proto::{
-    BucketName, Checksum, Code, ETag, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request,
-    Response, Sink, Store, Stored, TagSet, Timestamp,
+    BucketName, Code, Error, Expected, Key, Metadata, ObjectInfo, Outcome, Request, Response, Sink,
+    Store, Stored, TagSet, Timestamp,
 };
 
 use super::{MIDNIGHT, copies, multipart};
@@ -286,23 +286,12 @@ fn has_all(all: &All, acl: &Acl) -> Result<(), Error> {
 }
 
 fn list_buckets(all: &All, list: ListBuckets) -> Buckets {
-    let after = list.after.unwrap_or_default();
-    let mut names = all.keys().filter(|name| name.starts_with(&list.prefix) && **name > after);
-    let max = list.max.map_or(usize::MAX, |max| max as usize);
     let info = |name: &String| BucketInfo { name: name.clone(), created: midnight() };
-    let buckets = names.by_ref().take(max).map(info).collect();
-    let truncated = names.next().is_some();
-    let truncated = truncated && max > 0;
-    Buckets { buckets, prefix: list.prefix, is_paged: list.is_paged, truncated }
+    Buckets::of(list, all.keys().map(info))
 }
 
 fn page(objects: &Objects, request: ListObjects) -> Page {
-    let listed = |(key, object): (&String, &Object)| ListedObject {
-        key: key.clone(),
-        size: object.info.size,
-        modified: object.info.modified,
-        etag: object.info.etag,
-    };
+    let listed = |(key, object): (&String, &Object)| ListedObject::of(key, &object.info);
     Page::of(request, objects.iter().map(listed))
 }
 
@@ -316,8 +305,7 @@ struct Upload {
 
 impl Upload {
     fn new(memory: &Memory, put: PutObject) -> Self {
-        let wanted = put.verify.iter().copied().chain(put.checksum).chain([Algorithm::Md5]);
-        let hasher = Hasher::new(wanted);
+        let hasher = Hasher::new(put.algorithms());
         Self { all: Arc::clone(&memory.0), put, hasher, bytes: Vec::new() }
     }
 }
@@ -342,34 +330,14 @@ impl Sink for Upload {
         self.put.conditions.check(current.map(|object| &object.info.etag))?;
         if let Some(base) = copies::base(objects, &self.put)? {
             let object = copies::extended(base, &self.bytes);
-            let ObjectInfo { etag, size, checksums, .. } = object.info.clone();
+            let stored = Stored::from(&object.info);
             objects.insert(self.put.key.to_string(), object);
-            return Ok(Response::AppendObject(Stored { etag, size, checksums }));
+            return Ok(Response::AppendObject(stored));
         }
-        let md5 = digests.get(Algorithm::Md5).expect("it runs always");
-        let etag = ETag::new(&md5.to_hex()).expect("hex is a tag");
-        let size = self.bytes.len() as u64;
-        let checksums: Vec<_> = self
-            .put
-            .checksum
-            .and_then(|a| digests.get(a))
-            .map(Checksum::full)
-            .into_iter()
-            .collect();
-        let kind = self.put.metadata.content_type.clone();
-        let info = ObjectInfo {
-            size,
-            modified: midnight(),
-            etag,
-            content_type: kind.map_or("binary/octet-stream".into(), Into::into),
-            metadata: self.put.metadata,
-            checksums: checksums.clone(),
-            parts: None,
-            tags: self.put.tags.pairs().len(),
-        };
+        let info = self.put.info(self.bytes.len() as u64, &digests, midnight())?;
+        let stored = Stored::from(&info);
         let object = Object { info, tags: self.put.tags, bytes: self.bytes.into() };
         objects.insert(self.put.key.to_string(), object);
-        let stored = Stored { etag, size, checksums };
         Ok(match self.put.append {
             Some(_) => Response::AppendObject(stored),
             None => Response::PutObject(stored),
