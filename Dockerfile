@@ -7,8 +7,8 @@ FROM scratch
 COPY target/x86_64-unknown-linux-musl/dist/lobos /lobos
 
 # Only those reach the port of a container to whom `-p` or a network of Docker opens it, so all who
-# do are let in, as by other S3 servers for tests. With LOBOS_ACCESS_KEY and LOBOS_SECRET_KEY set,
-# set LOBOS_NO_AUTH to nothing. LOBOS_HOST: other containers call it by the name of its service.
+# do are let in, as by other S3 servers for tests, unless LOBOS_ACCESS_KEY and LOBOS_SECRET_KEY are
+# set. LOBOS_HOST: other containers call it by the name of its service.
 # Not *, which would let any web page in that the user of a published port looks at.
 ENV LOBOS_ROOT=/data \
     LOBOS_LISTEN=0.0.0.0 \

@@ -174,8 +174,7 @@ pub(crate) struct Flags {
     pub(crate) region: Option<String>,
 
     /// Let everyone who can reach the address read and write
-    #[arg(long, help_heading = "Access", env = "LOBOS_NO_AUTH", hide_env = true)]
-    #[arg(value_parser = FalseyValueParser::new())]
+    #[arg(long, help_heading = "Access")]
     pub(crate) no_auth: bool,
 
     /// Run on this runtime

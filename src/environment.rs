@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{FalseyValueParser, TypedValueParser};
 
 use crate::cli::{BucketDir, Flags};
-use crate::minio;
+use crate::{credentials, minio};
 
 impl Flags {
     /// Takes the folders from LOBOS_DIR, LOBOS_ROOT or LOBOS_TEMP if no flag names any, and what is
@@ -33,6 +33,9 @@ impl Flags {
             self.temp = temp;
         }
         minio::Variables::new(&filled).complete(&mut self)?;
+        // An image sets this for those who bring no keys; who brings some wants them asked for.
+        let open = filled("LOBOS_NO_AUTH").is_some_and(|value| is_true(&value));
+        self.no_auth |= open && !credentials::wanted(&self);
         Ok(self)
     }
 
@@ -81,6 +84,27 @@ mod tests {
             let found = variables.iter().find(|(name, _)| *name == asked);
             found.map(|(_, value)| OsString::from(value))
         })
+    }
+
+    #[test]
+    fn open_to_all() {
+        // LOBOS_NO_AUTH lets everyone in only where there are no keys, whoever brings those;
+        // with the flag, keys are a mistake.
+        let open = |args: &[&str], more: &[(&str, &str)]| {
+            let flags = found(&[&["--temp"], args].concat(), more)?;
+            flags.check().map(|()| (flags.no_auth, credentials::wanted(&flags)))
+        };
+        let minio = [("MINIO_ROOT_USER", "a"), ("MINIO_ROOT_PASSWORD", "b")];
+        let keys = &["--access-key=a", "--secret-key=b"];
+        for (value, is_open) in [("1", true), ("true", true), ("", false), ("0", false)] {
+            let variable = ("LOBOS_NO_AUTH", value);
+            assert_eq!(open(&[], &[variable]), Ok((is_open, false)), "{value:?}");
+            assert_eq!(open(keys, &[variable]), Ok((false, true)), "{value:?}");
+            let more = [&minio[..], &[variable]].concat();
+            assert_eq!(open(&[], &more), Ok((false, true)), "{value:?}");
+        }
+        assert_eq!(open(&["--no-auth"], &minio), Ok((true, false)));
+        assert!(open(&[&["--no-auth"][..], keys].concat(), &[]).is_err());
     }
 
     #[test]
