@@ -17,8 +17,8 @@ const STEP: u64 = 8 << 20;
 /// What statfs says of ext2, ext3 and ext4.
 const EXT4: u64 = 0xef53;
 
-/// Room in one file for the bytes of one upload. Of a part that is given up it stays taken until its
-/// multipart upload is over, or the part comes again.
+/// Room in one file for the bytes of one upload. Of a part that is given up it stays taken until
+/// its multipart upload is over, or the part comes again.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     /// Taken up to here; `None`: nothing was tried yet.

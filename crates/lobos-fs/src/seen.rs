@@ -28,8 +28,8 @@ pub(crate) struct Seen {
 #[derive(Default)]
 struct Slot {
     mark: AtomicU64,
-    /// What [`Seen::print`] gave for the file as it was when its metadata was read, or 0. It has the
-    /// mark in it, so that half of one key and half of another do no harm.
+    /// What [`Seen::print`] gave for the file as it was when its metadata was read, or 0. It has
+    /// the mark in it, so that half of one key and half of another do no harm.
     print: AtomicU64,
 }
 
@@ -106,7 +106,8 @@ impl Seen {
         self.find(mark, mark).is_some_and(|slot| slot.print.load(Ordering::Relaxed) != 0)
     }
 
-    /// What metadata the file has that the key is now, which looks so; `None` where it is not known.
+    /// What metadata the file has that the key is now, which looks so; `None` where it is not
+    /// known.
     pub(crate) fn known(&self, mark: u64, look: Look) -> Option<Known> {
         let held = self.find(mark, mark)?.print.load(Ordering::Relaxed);
         let print = self.print(mark, look);
