@@ -5,7 +5,7 @@
 mod support;
 
 use support::config;
-use support::dice::Dice;
+use support::dice::{Dice, cases};
 use support::driver::{Driver, Wait};
 use support::memory::Memory;
 
@@ -77,7 +77,7 @@ fn request(form: &[u8], dice: &mut Dice) -> Vec<u8> {
 #[test]
 fn any_file_in_any_framing() {
     // The file is stored byte for byte, and the next request is read where it begins.
-    for seed in 0..6_000 {
+    for seed in 0..cases(6_000) {
         let mut dice = Dice::new(seed);
         let content = content(&mut dice);
         let mut input = request(&form(&content), &mut dice);

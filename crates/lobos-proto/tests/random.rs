@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use lobos_proto::Config;
 use support::config;
-use support::dice::Dice;
+use support::dice::{Dice, cases};
 use support::driver::{Driver, Event, Wait};
 use support::memory::Memory;
 use support::notation;
 
-const CASES: u64 = 20_000;
+const CASES: u64 = cases(20_000);
 
 /// Every operation and every framing; `|` is CRLF and `@` a Host line.
 const REQUESTS: &[&str] = &[

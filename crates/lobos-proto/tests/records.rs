@@ -5,7 +5,7 @@ mod support;
 use lobos_proto::Code;
 use lobos_proto::op::Operation;
 use support::config;
-use support::dice::Dice;
+use support::dice::{Dice, cases};
 use support::driver::{Driver, Wait};
 use support::memory::Memory;
 
@@ -93,7 +93,7 @@ fn each_once() {
 fn cut_anywhere() {
     // Where the input is cut and how little goes out at a time changes nothing.
     let whole = serve(&mut driver(), [PUT, GET].concat());
-    for seed in 0..200 {
+    for seed in 0..cases(200) {
         let mut driver = driver();
         let mut dice = Dice::new(seed);
         driver.dice = Some(Dice::new(seed));

@@ -10,6 +10,7 @@ pub(crate) mod crash;
 pub(crate) mod dice;
 pub(crate) mod http;
 pub(crate) mod pages;
+pub(crate) mod sanitizer;
 pub(crate) mod second;
 pub(crate) mod server;
 pub(crate) mod sign;

@@ -12,11 +12,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::certificate;
 use super::http::{Connection, Request, Response};
+use super::{certificate, sanitizer};
 
 /// How long a start, an answer or an end may take, on a machine that has other things to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is said of an index.
+const INDEX_WHOLE: &str = "lobos: index whole: ";
 
 /// Limits of a user namespace.
 const LIMITS: &str = "/proc/sys/user/";
@@ -223,7 +226,8 @@ fn contained(home: &Path, limited: bool, traced: &[String]) -> Command {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "/bin/sh", "-c", CONTAIN, "sh"]).arg(home);
-    command.args(traced).env_clear().stdin(Stdio::null());
+    let settings = sanitizer::settings(!traced.is_empty());
+    command.args(traced).env_clear().envs(settings).stdin(Stdio::null());
     command
 }
 
@@ -231,9 +235,8 @@ fn contained(home: &Path, limited: bool, traced: &[String]) -> Command {
 pub(crate) const MEMORY: Runtime = Runtime("memory");
 
 fn memory() -> PathBuf {
-    // The tests of a package are built beside its examples.
-    let program = std::env::current_exe().unwrap();
-    let program = program.parent().and_then(Path::parent).unwrap().join("examples/memory");
+    // The examples of a package lie beside its programs.
+    let program = Path::new(env!("CARGO_BIN_EXE_lobos")).with_file_name("examples/memory");
     assert!(program.exists(), "missing: cargo build --example memory");
     program
 }
@@ -241,7 +244,7 @@ fn memory() -> PathBuf {
 /// The command, with no setting from the environment of whoever runs the tests.
 pub(crate) fn lobos() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lobos"));
-    command.env_clear().stdin(Stdio::null());
+    command.env_clear().envs(sanitizer::settings(false)).stdin(Stdio::null());
     command
 }
 
@@ -297,6 +300,7 @@ impl Server {
         let (args, mount) = (std::mem::take(&mut self.args), std::mem::take(&mut self.mount));
         let (runtime, secure) = (self.runtime, self.secure);
         let setup = Setup { runtime, home, args, mount, secure, traced: Vec::new() };
+        self.child.kill().ok();
         drop(self);
         setup
     }
@@ -421,20 +425,32 @@ impl Server {
     pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
         let status = wait(&mut self.child);
         let log = self.log.take().map(|log| log.join().unwrap()).unwrap_or_default();
-        (status, log)
+        sanitizer::check(&log);
+        // Of the index that nobody may notice; it comes if there is time for it.
+        let is_said = |line: &&str| self.runtime.0 == "tokio" && line.starts_with(INDEX_WHOLE);
+        (status, log.split_inclusive('\n').filter(|line| !is_said(line)).collect())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         let ended = self.child.try_wait().ok().flatten();
+        if sanitizer::is_used() {
+            sanitizer::end(&mut self.child);
+        }
         self.child.kill().ok();
         self.child.wait().ok();
-        if std::thread::panicking() {
-            let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
+        let is_failure = std::thread::panicking();
+        if !is_failure && !sanitizer::is_used() {
+            return;
+        }
+        let log = self.log.take().and_then(|log| log.join().ok()).unwrap_or_default();
+        if is_failure {
             let ended = ended.map_or_else(|| "it runs".to_owned(), |status| status.to_string());
             let log = format!("log of the server ({ended}): {log}\n");
             std::io::Write::write_all(&mut std::io::stderr(), log.as_bytes()).ok();
+        } else {
+            sanitizer::check(&log);
         }
     }
 }
