@@ -256,7 +256,9 @@ fn keep_beside(bucket: &Bucket, owner: Owner<'_>, meta: &Meta) -> Result<(), Err
 /// The attribute, read by `call` into a buffer.
 fn attribute(
     bucket: &Bucket,
-    mut call: impl FnMut(&mut [MaybeUninit<u8>]) -> Result<(&mut [u8], &mut [MaybeUninit<u8>]), Errno>,
+    mut call: impl FnMut(
+        &mut [MaybeUninit<u8>],
+    ) -> Result<(&mut [u8], &mut [MaybeUninit<u8>]), Errno>,
 ) -> Result<Option<Meta>, Errno> {
     if bucket.shared().quirks.no_xattrs {
         return Err(Errno::OPNOTSUPP);
