@@ -253,12 +253,13 @@ fn keep_beside(bucket: &Bucket, owner: Owner<'_>, meta: &Meta) -> Result<(), Err
     write_beside(bucket, owner, &bytes)
 }
 
+/// What was read, and the room that is left.
+type Read<'b> = Result<(&'b mut [u8], &'b mut [MaybeUninit<u8>]), Errno>;
+
 /// The attribute, read by `call` into a buffer.
 fn attribute(
     bucket: &Bucket,
-    mut call: impl FnMut(
-        &mut [MaybeUninit<u8>],
-    ) -> Result<(&mut [u8], &mut [MaybeUninit<u8>]), Errno>,
+    mut call: impl FnMut(&mut [MaybeUninit<u8>]) -> Read<'_>,
 ) -> Result<Option<Meta>, Errno> {
     if bucket.shared().quirks.no_xattrs {
         return Err(Errno::OPNOTSUPP);
