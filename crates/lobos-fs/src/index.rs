@@ -30,6 +30,9 @@ const SHARE: usize = 8192;
 /// Folders that listings found outside the index; more than that come with the next listing.
 const WANTED: usize = 4096;
 
+/// Of the threads, below those that answer, as `nice` counts.
+const PRIORITY: i32 = 10;
+
 /// Room for names in one getdents call.
 const BUFFER: usize = 64 * 1024;
 
@@ -183,6 +186,8 @@ impl Inner {
     /// `leads`: this thread begins the rounds and takes events.
     fn run(&self, leads: bool) {
         readers::stand_alone();
+        // Linux takes that for this thread alone; whoever waits for an answer comes first.
+        let _ = rustix::process::setpriority_process(None, PRIORITY);
         let mut buffer = Box::new_uninit_slice(BUFFER);
         let mut work = lock(&self.work);
         while !work.stopped {
