@@ -23,33 +23,44 @@ pub(crate) fn compress(lanes: &mut [Lane<'_>]) {
 
 /// Whether this processor could do it in registers of AVX2
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code, reason = "the processor is asked for AVX2 first")]
 fn wide(lanes: &mut [Lane<'_>]) -> bool {
-    use crate::avx2::{self, WIDTH};
-
-    fn run<const R: usize>(lanes: &mut [Lane<'_>]) {
-        use std::array::from_fn;
-        // Lanes that nobody needs repeat the first one.
-        let which = |r: usize, at: usize| Some(r * WIDTH + at).filter(|&lane| lane < lanes.len());
-        let lane = |r, at| &lanes[which(r, at).unwrap_or(0)];
-        let mut states = from_fn(|r| from_fn(|at| *lane(r, at).state));
-        let blocks = from_fn(|r| from_fn(|at| lane(r, at).blocks));
-        // SAFETY: it is safe code, and this processor has what it is compiled for.
-        unsafe { avx2::compress::<R>(&mut states, blocks) }
-        for (lane, state) in lanes.iter_mut().zip(states.as_flattened()) {
-            *lane.state = *state;
-        }
-    }
+    use crate::avx2::WIDTH;
 
     if !is_x86_feature_detected!("avx2") {
         return false;
     }
+    let ternary = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
     if lanes.len() <= WIDTH {
-        run::<1>(lanes);
+        in_registers::<1>(lanes, ternary);
     } else {
-        run::<2>(lanes);
+        in_registers::<2>(lanes, ternary);
     }
     true
+}
+
+/// In so many registers; `ternary`: with the instructions of AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "the processor was asked for what it has")]
+fn in_registers<const R: usize>(lanes: &mut [Lane<'_>], ternary: bool) {
+    use std::array::from_fn;
+
+    use crate::avx2::{WIDTH, plain, ternary};
+
+    // Lanes that nobody needs repeat the first one.
+    let which = |r: usize, at: usize| Some(r * WIDTH + at).filter(|&lane| lane < lanes.len());
+    let lane = |r, at| &lanes[which(r, at).unwrap_or(0)];
+    let mut states = from_fn(|r| from_fn(|at| *lane(r, at).state));
+    let blocks = from_fn(|r| from_fn(|at| lane(r, at).blocks));
+    // SAFETY: it is safe code, and this processor has what it is compiled for.
+    unsafe {
+        match ternary {
+            true => ternary::compress::<R>(&mut states, blocks),
+            false => plain::compress::<R>(&mut states, blocks),
+        }
+    }
+    for (lane, state) in lanes.iter_mut().zip(states.as_flattened()) {
+        *lane.state = *state;
+    }
 }
 
 /// There is no code for the registers of this processor.
@@ -64,6 +75,19 @@ mod tests {
 
     use super::*;
     use crate::block::BEGIN;
+
+    /// The one that is taken, and the others that this processor could take.
+    fn ways() -> Vec<fn(&mut [Lane<'_>])> {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            return vec![compress, |lanes| match lanes.len() {
+                0 => {}
+                1..=8 => in_registers::<1>(lanes, false),
+                _ => in_registers::<2>(lanes, false),
+            }];
+        }
+        vec![compress]
+    }
 
     #[test]
     fn any_number_of_lanes_gives_what_one_gives() {
@@ -81,12 +105,14 @@ mod tests {
             for (state, blocks) in alone.iter_mut().zip(&streams) {
                 block::compress(state, blocks);
             }
-            let mut states = vec![BEGIN; count];
-            let together = states.iter_mut().zip(&streams);
-            let mut lanes: Vec<Lane<'_>> =
-                together.map(|(state, blocks)| Lane { state, blocks }).collect();
-            compress(&mut lanes);
-            assert_eq!(states, alone, "{count} lanes");
+            for way in ways() {
+                let mut states = vec![BEGIN; count];
+                let together = states.iter_mut().zip(&streams);
+                let mut lanes: Vec<Lane<'_>> =
+                    together.map(|(state, blocks)| Lane { state, blocks }).collect();
+                way(&mut lanes);
+                assert_eq!(states, alone, "{count} lanes");
+            }
         }
     }
 }
