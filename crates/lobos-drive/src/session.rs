@@ -354,6 +354,11 @@ impl Session {
         self.sink.is_some() || matches!(self.out, Some(Out::Append(_) | Out::Held))
     }
 
+    /// Whether an upload is half here that costs less when those beside it come as far.
+    pub(crate) fn goes_with_others(&self) -> bool {
+        self.sink.as_ref().is_some_and(|sink| sink.goes_with_others())
+    }
+
     fn call(&mut self, request: Box<Request>) -> Need {
         self.release();
         self.out = Some(Out::Call);

@@ -20,7 +20,8 @@ pub const SCRATCH: usize = 256 << 10;
 /// Buffers kept for later: one is lent, the others were out with jobs.
 const SPARE: usize = 8;
 
-/// After so many bytes in or out, or so many jobs, the others get their turn.
+/// After so many bytes in or out, or so many jobs, the others get their turn. An upload that goes
+/// with others gives way after one buffer: they are to come as far as it.
 const TURN_BYTES: u64 = 1 << 20;
 const TURN_JOBS: usize = 256;
 
@@ -158,6 +159,7 @@ fn run(
             Need::Read { .. } if closed => return Turn::Close,
             Need::Read { .. } if !ready.readable => return Turn::Read,
             Need::Read { .. } if bytes >= TURN_BYTES => return Turn::Again,
+            Need::Read { .. } if bytes > 0 && session.goes_with_others() => return Turn::Again,
             Need::Read { .. } => match zerocopy::receive(&socket, session, records, now) {
                 Ok(Received::Full) => bytes += SCRATCH as u64,
                 Ok(Received::Some(count)) => {

@@ -1,12 +1,19 @@
 //! The compression function for eight streams in each of several registers of AVX2. Two registers
 //! fill the time in which the additions of one wait for each other. Where the processor has AVX-512
 //! too, the same registers rotate, and mix three words, in one instruction: 6 for a step, not 10.
+//!
+//! Loops, since each closure is a function of its own: what is built with more than one codegen
+//! unit, as cargo does unless told otherwise, may have it in another one, and called for each
+//! instruction. That took ten times as long.
+
+#![allow(clippy::needless_range_loop, reason = "see above")]
 
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256,
     _mm256_extract_epi32, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi32,
-    _mm256_setr_epi32, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_unpackhi_epi32,
-    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    _mm256_setr_epi32, _mm256_setzero_si256, _mm256_sll_epi32, _mm256_srl_epi32,
+    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_xor_si256,
 };
 use std::array::from_fn;
 use std::hint::black_box;
@@ -37,21 +44,26 @@ macro_rules! compress_by {
             let constants = black_box(&CONSTANTS);
             let mut s: [Words<R>; 4] =
                 from_fn(|word| from_fn(|r| row(from_fn(|at| state[r][at][word]))));
-            #[allow(clippy::needless_range_loop, reason = "not an index of `streams` itself")]
             for at in 0..count {
-                let x: [[__m256i; 16]; R] = from_fn(|r| {
-                    let half =
-                        |half| transposed(from_fn(|lane| half_of(&streams[r][lane][at], half)));
-                    let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) = (half(0), half(1));
-                    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
-                });
+                let mut x = [[_mm256_setzero_si256(); 16]; R];
+                for r in 0..R {
+                    for half in 0..2 {
+                        let mut rows = [_mm256_setzero_si256(); WIDTH];
+                        for lane in 0..WIDTH {
+                            rows[lane] = half_of(&streams[r][lane][at], half);
+                        }
+                        x[r][WIDTH * half..][..WIDTH].copy_from_slice(&transposed(rows));
+                    }
+                }
                 let old = s;
                 s = round::<0, R>(s, &x, constants);
                 s = round::<1, R>(s, &x, constants);
                 s = round::<2, R>(s, &x, constants);
                 s = round::<3, R>(s, &x, constants);
-                for (new, old) in s.iter_mut().zip(old) {
-                    *new = from_fn(|r| _mm256_add_epi32(new[r], old[r]));
+                for word in 0..4 {
+                    for r in 0..R {
+                        s[word][r] = _mm256_add_epi32(s[word][r], old[word][r]);
+                    }
                 }
             }
             for (r, state) in state.iter_mut().enumerate() {
@@ -86,16 +98,27 @@ macro_rules! compress_by {
             constants: &[u32; 64],
         ) -> [Words<R>; 4] {
             let [mut a, mut b, mut c, mut d] = s;
-            let term = |i: usize| -> Words<R> {
-                let word = [i, 5 * i + 1, 3 * i + 5, 7 * i][ROUND] % 16;
-                let constant = _mm256_set1_epi32(constants[16 * ROUND + i].cast_signed());
-                from_fn(|r| _mm256_add_epi32(x[r][word], constant))
-            };
-            a = step::<ROUND, 0, R>([a, b, c, d], term(I));
-            d = step::<ROUND, 1, R>([d, a, b, c], term(I + 1));
-            c = step::<ROUND, 2, R>([c, d, a, b], term(I + 2));
-            b = step::<ROUND, 3, R>([b, c, d, a], term(I + 3));
+            a = step::<ROUND, 0, R>([a, b, c, d], term::<ROUND, R>(x, constants, I));
+            d = step::<ROUND, 1, R>([d, a, b, c], term::<ROUND, R>(x, constants, I + 1));
+            c = step::<ROUND, 2, R>([c, d, a, b], term::<ROUND, R>(x, constants, I + 2));
+            b = step::<ROUND, 3, R>([b, c, d, a], term::<ROUND, R>(x, constants, I + 3));
             [a, b, c, d]
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn term<const ROUND: usize, const R: usize>(
+            x: &[[__m256i; 16]; R],
+            constants: &[u32; 64],
+            i: usize,
+        ) -> Words<R> {
+            let word = [i, 5 * i + 1, 3 * i + 5, 7 * i][ROUND] % 16;
+            let constant = _mm256_set1_epi32(constants[16 * ROUND + i].cast_signed());
+            let mut terms = [constant; R];
+            for r in 0..R {
+                terms[r] = _mm256_add_epi32(x[r][word], constant);
+            }
+            terms
         }
     };
 }
@@ -116,8 +139,10 @@ pub(crate) mod plain {
         let ones = _mm256_set1_epi32(-1);
         let shift = SHIFTS[ROUND][SHIFT].cast_signed();
         let (left, right) = (_mm_cvtsi32_si128(shift), _mm_cvtsi32_si128(32 - shift));
-        from_fn(|r| {
-            let [a, b, c, d] = s.map(|words| words[r]);
+        let [a, b, c, d] = s;
+        let mut new = a;
+        for r in 0..R {
+            let (a, b, c, d) = (a[r], b[r], c[r], d[r]);
             let mut sum = _mm256_add_epi32(a, term[r]);
             let late = match ROUND {
                 0 => _mm256_xor_si256(d, _mm256_and_si256(b, _mm256_xor_si256(c, d))),
@@ -130,8 +155,9 @@ pub(crate) mod plain {
             };
             sum = _mm256_add_epi32(sum, late);
             let turned = _mm256_or_si256(_mm256_sll_epi32(sum, left), _mm256_srl_epi32(sum, right));
-            _mm256_add_epi32(turned, b)
-        })
+            new[r] = _mm256_add_epi32(turned, b);
+        }
+        new
     }
 }
 
@@ -150,8 +176,10 @@ pub(crate) mod ternary {
         s: [Words<R>; 4],
         term: Words<R>,
     ) -> Words<R> {
-        from_fn(|r| {
-            let [a, b, c, d] = s.map(|words| words[r]);
+        let [a, b, c, d] = s;
+        let mut new = a;
+        for r in 0..R {
+            let (a, b, c, d) = (a[r], b[r], c[r], d[r]);
             // The result for each of the eight cases of the bits of b, c and d.
             let mixed = match ROUND {
                 0 => _mm256_ternarylogic_epi32::<0xca>(b, c, d),
@@ -161,8 +189,9 @@ pub(crate) mod ternary {
             };
             let sum = _mm256_add_epi32(_mm256_add_epi32(a, term[r]), mixed);
             let shift = _mm256_set1_epi32(SHIFTS[ROUND][SHIFT].cast_signed());
-            _mm256_add_epi32(_mm256_rolv_epi32(sum, shift), b)
-        })
+            new[r] = _mm256_add_epi32(_mm256_rolv_epi32(sum, shift), b);
+        }
+        new
     }
 }
 
@@ -193,7 +222,11 @@ fn words_of(row: __m256i) -> [u32; WIDTH] {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn half_of(block: &Block, half: usize) -> __m256i {
-    row(from_fn(|at| word(block, WIDTH * half + at)))
+    let mut words = [0; WIDTH];
+    for at in 0..WIDTH {
+        words[at] = word(block, WIDTH * half + at);
+    }
+    row(words)
 }
 
 /// Rows become columns.
@@ -201,22 +234,22 @@ fn half_of(block: &Block, half: usize) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn transposed(rows: [__m256i; WIDTH]) -> [__m256i; WIDTH] {
     let [a, b, c, d, e, f, g, h] = rows;
-    let pairs = |one, other| (_mm256_unpacklo_epi32(one, other), _mm256_unpackhi_epi32(one, other));
-    let quads = |one, other| (_mm256_unpacklo_epi64(one, other), _mm256_unpackhi_epi64(one, other));
-    let ((ab, ab2), (cd, cd2)) = (pairs(a, b), pairs(c, d));
-    let ((ef, ef2), (gh, gh2)) = (pairs(e, f), pairs(g, h));
-    let ((low0, low1), (low2, low3)) = (quads(ab, cd), quads(ab2, cd2));
-    let ((high0, high1), (high2, high3)) = (quads(ef, gh), quads(ef2, gh2));
-    let first = |low, high| _mm256_permute2x128_si256::<0x20>(low, high);
-    let second = |low, high| _mm256_permute2x128_si256::<0x31>(low, high);
+    let (ab, ab2) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    let (cd, cd2) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    let (ef, ef2) = (_mm256_unpacklo_epi32(e, f), _mm256_unpackhi_epi32(e, f));
+    let (gh, gh2) = (_mm256_unpacklo_epi32(g, h), _mm256_unpackhi_epi32(g, h));
+    let (low0, low1) = (_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    let (low2, low3) = (_mm256_unpacklo_epi64(ab2, cd2), _mm256_unpackhi_epi64(ab2, cd2));
+    let (high0, high1) = (_mm256_unpacklo_epi64(ef, gh), _mm256_unpackhi_epi64(ef, gh));
+    let (high2, high3) = (_mm256_unpacklo_epi64(ef2, gh2), _mm256_unpackhi_epi64(ef2, gh2));
     [
-        first(low0, high0),
-        first(low1, high1),
-        first(low2, high2),
-        first(low3, high3),
-        second(low0, high0),
-        second(low1, high1),
-        second(low2, high2),
-        second(low3, high3),
+        _mm256_permute2x128_si256::<0x20>(low0, high0),
+        _mm256_permute2x128_si256::<0x20>(low1, high1),
+        _mm256_permute2x128_si256::<0x20>(low2, high2),
+        _mm256_permute2x128_si256::<0x20>(low3, high3),
+        _mm256_permute2x128_si256::<0x31>(low0, high0),
+        _mm256_permute2x128_si256::<0x31>(low1, high1),
+        _mm256_permute2x128_si256::<0x31>(low2, high2),
+        _mm256_permute2x128_si256::<0x31>(low3, high3),
     ]
 }

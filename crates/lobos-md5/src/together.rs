@@ -213,21 +213,29 @@ impl Inner {
         found.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Hashes the first piece of each of these, as far as the shortest goes.
+    /// Hashes what these have, as far as the one with the least goes. Pieces begin and end
+    /// elsewhere in each stream, and who would choose anew at each end would do little else.
     fn hash(&mut self, chosen: &[usize]) {
-        let blocks = chosen.iter().map(|&id| self.streams[id].blocks()).min().unwrap_or(0);
-        let bytes = blocks * BLOCK;
         let mut taken: Vec<Stream> =
             chosen.iter().map(|&id| std::mem::take(&mut self.streams[id])).collect();
-        let lanes = taken.iter_mut().filter_map(|stream| {
-            let piece = stream.pieces.front()?;
-            let (blocks, _) = piece.waiting()[..bytes].as_chunks();
-            Some(Lane { state: &mut stream.md5.state, blocks })
-        });
-        lanes::compress(&mut lanes.collect::<Vec<_>>());
-        for (&id, mut stream) in chosen.iter().zip(taken) {
-            stream.md5.advanced(bytes);
-            self.advance(&mut stream, bytes);
+        loop {
+            let blocks = taken.iter().map(Stream::blocks).min().unwrap_or(0);
+            if blocks == 0 {
+                break;
+            }
+            let bytes = blocks * BLOCK;
+            let lanes = taken.iter_mut().filter_map(|stream| {
+                let piece = stream.pieces.front()?;
+                let (blocks, _) = piece.waiting()[..bytes].as_chunks();
+                Some(Lane { state: &mut stream.md5.state, blocks })
+            });
+            lanes::compress(&mut lanes.collect::<Vec<_>>());
+            for stream in &mut taken {
+                stream.md5.advanced(bytes);
+                self.advance(stream, bytes);
+            }
+        }
+        for (&id, stream) in chosen.iter().zip(taken) {
             if stream.pieces.is_empty() {
                 self.waiting.retain(|&other| other != id);
             }
