@@ -447,3 +447,39 @@ fn truncated_uploads() {
         }
     }
 }
+
+#[test]
+fn documents_in_small_chunks() {
+    // A document counts by what it is, not by its framing: in chunks of one byte it is taken up to
+    // the limit, and refused at once if it says that it is far longer (found by fuzzing).
+    let config = config(|c| c.limits.document = 100);
+    let document = "<Delete><Object><Key>a.txt</Key></Object><Quiet>true</Quiet></Delete>";
+    let md5 = digest(Algorithm::Md5, document.as_bytes()).to_base64();
+    let chunks: String = document.chars().map(|byte| format!("1\r\n{byte}\r\n")).collect();
+    let wire = format!("{chunks}0\r\n\r\n");
+    assert!(wire.len() > 3 * config.limits.document);
+    let head = |decoded: usize| {
+        format!(
+            "POST /photos/?delete HTTP/1.1\r\nHost: localhost\r\nContent-MD5: {md5}\r\n\
+             Content-Encoding: aws-chunked\r\nx-amz-decoded-content-length: {decoded}\r\n\
+             x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n\
+             Content-Length: {}\r\n\r\n",
+            wire.len()
+        )
+    };
+    let input = head(document.len()) + &wire;
+    for cut in 0..=input.len() {
+        let store = Memory::sample();
+        let mut driver = Driver::new(&config, &store);
+        for piece in [&input[..cut], &input[cut..]] {
+            driver.receive(piece.as_bytes());
+            assert_eq!(driver.run(), Wait::Read, "cut at {cut}");
+        }
+        let output = String::from_utf8(driver.output()).expect("text");
+        assert!(output.starts_with("HTTP/1.1 200 "), "cut at {cut}: {output}");
+    }
+    let mut driver = Driver::new(&config, &Memory::sample());
+    driver.receive(head(201).as_bytes());
+    assert_eq!(driver.run(), Wait::Read);
+    assert!(driver.output().starts_with(b"HTTP/1.1 400 "));
+}

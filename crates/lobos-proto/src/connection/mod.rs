@@ -383,8 +383,10 @@ impl Connection {
             Ok(Route::Document(document, promise)) => {
                 self.asks(document.operation());
                 let limit = self.config.limits.document as u64;
-                self.incoming = Some(Box::new(Body::new(framing, promise, limit)));
-                if matches!(framing, Framing::Length(length) if length > 2 * limit) {
+                let body = Body::new(framing, promise, limit);
+                let long = body.declared().is_some_and(|length| length > 2 * limit);
+                self.incoming = Some(Box::new(body));
+                if long {
                     return self.respond(Err(Error::new(Code::MalformedXML)), now);
                 }
                 self.state = State::Document(Box::new((document, Vec::new())));

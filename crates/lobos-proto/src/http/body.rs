@@ -66,6 +66,14 @@ impl Body {
         Self { outer, inner, promise, decoded: 0, limit, ended: false }
     }
 
+    /// How long it is after decoding, if the head says so.
+    pub(crate) fn declared(&self) -> Option<u64> {
+        match (&self.inner, &self.outer) {
+            (None, Outer::Length(length)) => Some(*length),
+            _ => self.promise.decoded,
+        }
+    }
+
     /// Bytes on the wire that are still to come, `None` if unknown.
     pub(crate) fn left(&self) -> Option<u64> {
         match &self.outer {
