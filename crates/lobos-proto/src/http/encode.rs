@@ -94,17 +94,22 @@ impl<'a> Answer<'a> {
 
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
     /// it is parsed, and what slips through is cut here rather than splitting the answer.
-    pub(crate) fn header(&mut self, name: &str, value: impl Value) {
+    pub(crate) fn header<V: Value>(&mut self, name: &str, value: V) {
         let start = self.out.len();
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b": ");
         value.write(self.out);
         // Without a branch for each byte.
         let odd = |odd, b: &u8| odd | (*b < b' ') | (*b == raw::LEAD);
-        if self.out[start..].iter().fold(false, odd) {
+        if !V::IS_PLAIN && self.out[start..].iter().fold(false, odd) {
             self.mend(start);
         }
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds whole lines that are written here, each with its end: nothing of them is of a client.
+    pub(crate) fn lines(&mut self, lines: &'static str) {
+        self.out.extend_from_slice(lines.as_bytes());
     }
 
     /// A header that has characters for other bytes, or what no header can have.
@@ -157,6 +162,10 @@ impl<'a> Answer<'a> {
 
 /// What can be the value of a header.
 pub(crate) trait Value {
+    /// Whatever the value is, it has no character that a header cannot have; the name then is one
+    /// of ours.
+    const IS_PLAIN: bool = false;
+
     /// Writes it behind what is there.
     fn write(&self, out: &mut Vec<u8>);
 }
@@ -180,12 +189,16 @@ impl Value for Cow<'_, str> {
 }
 
 impl Value for u64 {
+    const IS_PLAIN: bool = true;
+
     fn write(&self, out: &mut Vec<u8>) {
         Decimal::from(*self).as_str().write(out);
     }
 }
 
 impl Value for usize {
+    const IS_PLAIN: bool = true;
+
     fn write(&self, out: &mut Vec<u8>) {
         (*self as u64).write(out);
     }
@@ -199,6 +212,8 @@ impl Value for Checksum {
 
 /// A moment, as HTTP writes it
 impl Value for Timestamp {
+    const IS_PLAIN: bool = true;
+
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.http());
     }
@@ -221,6 +236,8 @@ impl Value for Arguments<'_> {
 }
 
 impl<T: Value + ?Sized> Value for &T {
+    const IS_PLAIN: bool = T::IS_PLAIN;
+
     fn write(&self, out: &mut Vec<u8>) {
         (*self).write(out);
     }

@@ -281,13 +281,15 @@ impl<'h> Head<'h> {
     /// `InvalidRequest` if there are two, or none in HTTP/1.1 (RFC 9112, section 3.2), or one that
     /// no host can be.
     pub(crate) fn host(&self) -> Result<Option<&'h str>, Error> {
-        if self.count("host") > 1 {
-            return Err(refused("The request has more than one Host header."));
-        }
-        match (self.bytes("host"), self.get("host")) {
+        let mut all = self.all("host");
+        match (all.next(), all.next()) {
             (None, _) if !self.old => Err(refused("The request has no Host header.")),
-            (Some(_), None) => Err(refused("The Host is malformed.")),
-            (_, host) => Ok(host),
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) => Err(refused("The request has more than one Host header.")),
+            (Some(host), None) => match std::str::from_utf8(trim_bytes(host.value)) {
+                Ok(host) => Ok(Some(host)),
+                Err(_) => Err(refused("The Host is malformed.")),
+            },
         }
     }
 

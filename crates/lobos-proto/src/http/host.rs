@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::target::cut;
 use crate::{Code, Error, Hosts};
 
 /// What a Host header says.
@@ -18,7 +19,7 @@ impl Hosts {
     /// # Errors
     /// `InvalidRequest` if it is malformed, `AccessDenied` for a name that is not ours.
     pub(crate) fn parse<'h>(&self, host: &'h str) -> Result<Host<'h>, Error> {
-        let (host, behind) = match host.split_once('/') {
+        let (host, behind) = match cut(host, b'/') {
             Some((host, bucket)) => (host, Some(bucket).filter(|b| !b.is_empty())),
             None => (host, None),
         };
@@ -31,8 +32,7 @@ impl Hosts {
     }
 
     fn bucket_of<'h>(&self, name: &'h str) -> Result<Option<&'h str>, Error> {
-        let bare = name.trim_start_matches('[').trim_end_matches(']');
-        if bare.parse::<IpAddr>().is_ok() {
+        if is_address(name) {
             return Ok(None);
         }
         let own = self.names.iter().map(String::as_str).filter(|own| *own != "*");
@@ -52,6 +52,14 @@ impl Hosts {
         }
         Err(Error::new(Code::AccessDenied).message(not_served(name)))
     }
+}
+
+/// An address, one of version 6 in brackets or without. Most names are told by their last byte.
+fn is_address(name: &str) -> bool {
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    let last = name.bytes().next_back();
+    last.is_some_and(|b| b == b']' || b == b':' || b.is_ascii_hexdigit())
+        && bare.parse::<IpAddr>().is_ok()
 }
 
 /// What to do about a foreign name, which may have the name of a bucket before it.
@@ -79,12 +87,14 @@ fn split_base<'h>(name: &'h str, base: &str) -> Option<&'h str> {
 fn without_port(host: &str) -> Option<&str> {
     let end = match host.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
-        None => host.find(':').unwrap_or(host.len()),
+        None => host.bytes().position(|b| b == b':').unwrap_or(host.len()),
     };
     let (name, port) = host.split_at_checked(end)?;
     let port_fits =
         port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.is_empty() || is_port(p));
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~[]:".contains(&b);
+    let legal = |b: u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'[' | b']' | b':')
+    };
     (port_fits && !name.is_empty() && name.bytes().all(legal)).then_some(name)
 }
 

@@ -233,7 +233,7 @@ impl ObjectResponse {
         answer.header("Content-Type", content_type);
         answer.header("ETag", info.etag);
         answer.header("Last-Modified", info.modified);
-        answer.header("Accept-Ranges", "bytes");
+        answer.lines("Accept-Ranges: bytes\r\n");
         if self.partial {
             let (first, last) = (self.range.start, self.range.end - 1);
             answer.header("Content-Range", format_args!("bytes {first}-{last}/{}", info.size));
@@ -266,9 +266,9 @@ impl ObjectResponse {
         if self.checksums {
             self.write_checksums(&mut answer);
         }
-        answer.header("X-Content-Type-Options", "nosniff");
+        answer.lines("X-Content-Type-Options: nosniff\r\n");
         if !answer.has_cors(EMBEDDING) {
-            answer.header(EMBEDDING, "same-origin");
+            answer.lines("Cross-Origin-Resource-Policy: same-origin\r\n");
         }
         if is_active(content_type) {
             answer.header("Content-Security-Policy", "sandbox");

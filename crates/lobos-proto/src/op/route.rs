@@ -18,7 +18,7 @@ use crate::auth::{self, Asked, OWNER, access_key};
 use crate::http::body::Promise;
 use crate::http::form::Form;
 use crate::http::head::{Framing, Head};
-use crate::http::target::{Query, Target, decode};
+use crate::http::target::{Query, Target, cut, decode};
 use crate::{BucketName, Code, Config, Error, Key, Limits, Now, Request};
 
 /// What to do with a request.
@@ -215,7 +215,7 @@ pub(crate) fn split(
     let path = path.strip_prefix('/').unwrap_or(path);
     let (bucket, key) = match host_bucket {
         Some(bucket) => (Some(bucket), path),
-        None => match path.split_once('/') {
+        None => match cut(path, b'/') {
             Some((bucket, key)) => (Some(bucket), key),
             None => (Some(path).filter(|bucket| !bucket.is_empty()), ""),
         },
