@@ -420,6 +420,20 @@ fn documents() {
 }
 
 #[test]
+fn keys_of_clients() {
+    // Encryption with a key of the client is refused: for its connection if others can read it,
+    // else because it is not there.
+    let key = "x-amz-server-side-encryption-customer-algorithm: AES256|";
+    let rows = [("PUT", "Content-Length: 2||hi"), ("GET", "|"), ("HEAD", "|")];
+    for (secure, status, code) in [(false, 400, "InvalidRequest"), (true, 501, "NotImplemented")] {
+        for (method, rest) in rows {
+            let request = format!("{method} /photos/a.txt HTTP/1.1|@{key}{rest}").leak();
+            check_with(&config(|c| c.secure = secure), &[(request, status, code, Stays)]);
+        }
+    }
+}
+
+#[test]
 fn truncated_uploads() {
     // An upload that ends anywhere before its last byte is never stored, in any framing.
     let inner = "5|hello|0|x-amz-checksum-crc32:NhCmhg==||";

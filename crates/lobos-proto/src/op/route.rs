@@ -5,7 +5,7 @@ use super::health::is_health;
 use super::methods::{BUCKET, OBJECT, SERVICE, UPLOAD, not_allowed, not_implemented, wrong_method};
 use super::page::is_browser;
 use super::put_object::{plain_promise, promise};
-use super::supported::check_customer_key;
+use super::supported::{check_customer_key, check_secret_key};
 use super::{
     AbortMultipartUpload, Acl, CompleteMultipartUpload, Configuration, CopyObject, CreateBucket,
     CreateMultipartUpload, DeleteBucket, DeleteObject, DeleteObjects, GetBucketConfiguration,
@@ -361,6 +361,9 @@ impl Incoming<'_> {
     ) -> Result<Route, Error> {
         let (head, query) = (self.head, &self.query);
         let call = |request| Ok(Route::Call(Box::new(request)));
+        if self.config.secure {
+            check_secret_key(head)?;
+        }
         if matches!(head.method, "GET" | "HEAD") {
             check_customer_key(head)?;
         }

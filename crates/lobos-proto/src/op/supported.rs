@@ -59,17 +59,29 @@ fn check_encryption(head: &Head<'_>) -> Result<(), Error> {
     }
 }
 
+const CUSTOMER_KEY: [&str; 3] = [
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5",
+];
+
+/// Encryption with a key of the client is not there, and over TLS nothing else is to be said of it.
+///
+/// # Errors
+/// `NotImplemented`.
+pub(super) fn check_secret_key(head: &Head<'_>) -> Result<(), Error> {
+    match CUSTOMER_KEY.iter().find(|name| head.has(name)) {
+        Some(name) => Err(not_implemented(name, "")),
+        None => Ok(()),
+    }
+}
+
 /// Encryption with a key of the client; S3 takes none over a connection that others can read.
 ///
 /// # Errors
 /// `InvalidRequest`.
 pub(super) fn check_customer_key(head: &Head<'_>) -> Result<(), Error> {
-    const NAMES: [&str; 3] = [
-        "x-amz-server-side-encryption-customer-algorithm",
-        "x-amz-server-side-encryption-customer-key",
-        "x-amz-server-side-encryption-customer-key-md5",
-    ];
-    if NAMES.iter().any(|name| head.has(name)) {
+    if CUSTOMER_KEY.iter().any(|name| head.has(name)) {
         return Err(Error::new(Code::InvalidRequest).message(
             "Requests specifying Server Side Encryption with Customer provided keys must be made \
              over a secure connection.",
