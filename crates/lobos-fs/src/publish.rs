@@ -195,7 +195,8 @@ fn try_publish(
             },
             Err(Obstacle::Displaced) => target = target.displaced(key.as_str())?,
             Err(Obstacle::OtherMount(folder)) => {
-                let copy = sealed.temp.copy_to(bucket, folder.as_fd()).map_err(from_io)?;
+                let place = (folder.as_fd(), target.folder.as_str());
+                let copy = sealed.temp.copy_to(bucket, place).map_err(from_io)?;
                 let copy = seal(bucket, key, copy, sealed.meta.clone())?;
                 forget(bucket, key, sealed);
                 *sealed = copy;
@@ -303,7 +304,8 @@ impl Target {
         }
         let last = key::split(key.as_str()).1;
         let old = has.meta.then(|| sidecar::Old::hold(bucket, folder, &self.name, last));
-        temp.replace(bucket, folder, &self.name).map_err(|e| Obstacle::of_landing(e, folder))?;
+        let place = (folder, self.folder.as_str());
+        temp.replace(bucket, place, &self.name).map_err(|e| Obstacle::of_landing(e, folder))?;
         Ok(old)
     }
 
