@@ -345,7 +345,8 @@ fn read_beside(bucket: &Bucket, name: &str) -> Result<Option<Meta>, Errno> {
     let path = format!("{FOLDER}/{name}");
     let fd = match bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
         Ok(fd) => fd,
-        Err(e) if error::is_missing(e) => return Ok(None),
+        // No name of ours is too long.
+        Err(e) if error::is_missing(e) && e != Errno::NAMETOOLONG => return Ok(None),
         Err(e) => return Err(e),
     };
     let size = usize::try_from(fstat(&fd)?.st_size).unwrap_or(0);
