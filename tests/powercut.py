@@ -85,6 +85,7 @@ class Client:
         self.count = self.acknowledged = 0
         self.objects = {}
         self.pending = {}
+        self.aborted = set()
         self.connection = None
         self.dark = threading.Event()
         self.refused = []
@@ -144,13 +145,16 @@ class Client:
     def step(self):
         key, source = self.dice.choice(FILES), self.source()
         kind = self.dice.choice(
-            ["put"] * 4 + ["folder", "new", "delete", "delete", "parts", "copy", "rename", "tag"]
+            ["put"] * 4
+            + ["folder", "new", "delete", "delete", "parts", "abort", "copy", "rename", "tag"]
         )
         if kind == "delete":
             key = self.dice.choice(FILES + FOLDERS)
             self.change({key: None}, "DELETE", key)
         elif kind == "parts":
             self.parts(key)
+        elif kind == "abort":
+            self.abort(key)
         elif kind == "copy" and source not in (None, key):
             path = urllib.parse.quote(f"/b/c{self.number}/{source}")
             headers = {"x-amz-copy-source": path}
@@ -169,10 +173,21 @@ class Client:
                 key = f"n{self.count}/{self.dice.randrange(9)}/{self.count}"
             self.change({key: version}, "PUT", key, "", version.body(), headers)
 
+    def begin(self, key, headers=()):
+        body = self.ask_well("POST", key, "?uploads", b"", headers)
+        return re.search(b"<UploadId>(.*)</UploadId>", body).group(1).decode()
+
+    def abort(self, key):
+        upload = self.begin(key)
+        if self.dice.random() < 0.5:
+            self.ask_well("PUT", key, f"?partNumber=1&uploadId={upload}", b"part")
+        self.ask_well("DELETE", key, f"?uploadId={upload}")
+        self.aborted.add((key, upload))
+        self.acknowledged += 1
+
     def parts(self, key):
         version, headers = self.version()
-        body = self.ask_well("POST", key, "?uploads", b"", headers)
-        upload = re.search(b"<UploadId>(.*)</UploadId>", body).group(1).decode()
+        upload = self.begin(key, headers)
         body, listed = version.body(), ""
         half = len(body) // 2
         for number, part in ((1, body[:half]), (2, body[half:])):
@@ -217,7 +232,11 @@ class Client:
         after = {**before, **self.pending}
         nearest = max(before, after, key=lambda wanted: sum(seen[k] == wanted[k] for k in keys))
         lost = [f"{k}: {seen[k]}, not {nearest[k]}" for k in keys if seen[k] != nearest[k]]
-        self.objects, self.pending = seen, {}
+        for key, upload in self.aborted:
+            answer, _ = self.ask("GET", key, f"?uploadId={upload}")
+            if answer.status != 404:
+                lost.append(f"{key}: an upload that was aborted is back ({answer.status})")
+        self.objects, self.pending, self.aborted = seen, {}, set()
         return lost
 
 
@@ -323,7 +342,7 @@ def main():
         for kind in options.fs:
             acknowledged, lost = lose(options, kind, pathlib.Path(home))
             said = f"{options.rounds} power cuts, {acknowledged} acknowledged changes"
-            said = f"{kind}, {options.durability}: {said}, {len(lost)} keys lost"
+            said = f"{kind}, {options.durability}: {said}, {len(lost)} lost"
             print(f"powercut: {said}", flush=True)
             for line in lost[:20]:
                 print(f"  {line}")

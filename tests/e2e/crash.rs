@@ -94,6 +94,53 @@ fn killed_at_each_step() {
     assert!(steps > 15, "{steps}");
 }
 
+#[test]
+fn killed_on_a_mount() {
+    // Killed before any of the calls that replace an object on a mount inside the bucket, or bring
+    // one there: the next start leaves no temporary file, there or elsewhere, and the object is
+    // one of the two.
+    let mount = "mkdir -p side bench/m && mount --bind side bench/m";
+    let mut setup = Setup::new(Runtime("mio")).mount(mount);
+    let mut left = 0;
+    for call in ["linkat", "renameat", "unlinkat", "symlinkat"] {
+        for time in 1.. {
+            let inject = format!("inject={call}:signal=SIGKILL:when={time}");
+            let expressions = ["-e", &format!("trace={call}"), "-e", &inject];
+            let mut server = setup.start();
+            for key in ["m/deep/k", "k"] {
+                server.put(&format!("/bench/{key}"), "old").expect(200);
+            }
+            server.send_signal(Signal::TERM);
+            server.ended();
+            server = server.stopped().traced(&expressions).start();
+            let [put, moved] = [
+                server.request("PUT", "/bench/m/deep/k").body("new"),
+                server.request("PUT", "/bench/m/deep/k?renameObject").body(""),
+            ];
+            let moved = moved.header("x-amz-rename-source", "k");
+            let done = [put, moved].into_iter().all(|request| {
+                let mut connection = server.connect();
+                connection.write(request.header("Connection", "close").bytes());
+                connection.rest().starts_with(b"HTTP/1.1 200")
+            });
+            left += tree::files(&server.home().join("side")).len() - 1;
+            server = server.restarted();
+            nothing_is_left(&server);
+            let files = tree::files(&server.home().join("side"));
+            assert_eq!(files, ["deep/k"], "{call} {time}");
+            let body = server.get("/bench/m/deep/k").expect(200).body;
+            assert!(body == b"new" || body == b"old", "{call} {time}");
+            server.send_signal(Signal::TERM);
+            server.ended();
+            setup = server.stopped();
+            if done {
+                break;
+            }
+        }
+    }
+    assert!(left > 0, "no death left anything to remove");
+}
+
 type Objects = Vec<Option<Version>>;
 
 /// The server afterwards, what there was before and after, and whether it was done.

@@ -6,8 +6,9 @@
 use std::fs;
 
 use crate::support::server::{Runtime, Server, Setup};
+use crate::support::strace::Tracer;
 
-on_every_runtime!(with std::convert::identity; syncs, no_syncs, failed_syncs);
+on_every_runtime!(with std::convert::identity; syncs, aborts, no_syncs, failed_syncs);
 
 /// All that makes something durable or visible, or removes it.
 const CALLS: &str = "trace=fsync,fdatasync,sync,syncfs,sync_file_range,linkat,renameat,renameat2,\
@@ -87,6 +88,29 @@ fn syncs(runtime: &Runtime) {
     traced.server.put("/bench/b?tagging", tags).expect(200);
     let synced: Vec<String> = traced.calls().into_iter().filter(|c| c.contains("sync")).collect();
     assert_eq!(synced, ["fsync -", "fsync -", "fsync b"]);
+}
+
+fn aborts(runtime: &Runtime) {
+    // What drops an upload is on the disk before that is acknowledged, as with a DELETE, and where
+    // it cannot be it is not.
+    let mut traced = Traced::start(*runtime, "disk");
+    let upload = begin(&traced.server);
+    let part = format!("/bench/k?partNumber=1&uploadId={upload}");
+    traced.server.put(&part, "part").expect(200);
+    traced.calls();
+    traced.server.delete(&format!("/bench/k?uploadId={upload}")).expect(204);
+    let calls = traced.calls();
+    let last = calls.iter().rposition(|call| call == "unlinkat -").unwrap();
+    assert_eq!(calls[last + 1..], ["fsync -"], "{calls:?}");
+
+    let server = Setup::new(*runtime).arg("--durability=disk").start();
+    let upload = begin(&server);
+    let _tracer = Tracer::attach(&server, &["inject=fsync:error=EIO".into()]);
+    server.delete(&format!("/bench/k?uploadId={upload}")).expect(500);
+}
+
+fn begin(server: &Server) -> String {
+    server.request("POST", "/bench/k?uploads").body("").send().expect(200).one("UploadId")
 }
 
 fn no_syncs(runtime: &Runtime) {

@@ -20,6 +20,7 @@ on_every_runtime![
     bucket_names,
     names_that_only_look_so,
     own_folder,
+    own_folder_by_other_names,
 ];
 on_every_runtime!(with std::convert::identity; bucket_names_of_a_root);
 
@@ -509,4 +510,58 @@ fn own_folder(server: &Server) {
         server.delete(&format!("/bench/{key}")).expect(204);
     }
     assert_eq!(kept.iter().map(|name| content(name)).collect::<Vec<_>>(), before);
+}
+
+fn own_folder_by_other_names(server: &Server) {
+    // Names that a file system may take for `.lobos` lead there no more than that: links in their
+    // place stand for a file system that folds names. Objects of such names are kept aside.
+    server.store("a//b", "aside");
+    server.request("POST", "/bench/k?uploads").body("").send().expect(200);
+    let all = || files(&server.path("")).into_iter();
+    let own = || all().filter(|name| name.starts_with(".lobos/")).collect::<Vec<_>>();
+    let kept = own();
+    assert!(kept.len() >= 2, "{kept:?}");
+    let before: Vec<_> = kept.iter().map(|name| fs::read(server.path(name)).unwrap()).collect();
+    for spelling in [
+        ".LOBOS",
+        ".loboſ",
+        ".LOBOſ",
+        ".lo\u{200b}bos",
+        "\u{feff}.lobos",
+        ".lobos\u{ad}",
+        "．ｌｏｂｏｓ",
+        ".lobos.",
+        ".lobos ",
+        ".lobos:x",
+        "LOBOS~1",
+    ] {
+        std::os::unix::fs::symlink(".lobos", server.path(spelling)).unwrap();
+        let coded: String = spelling.bytes().map(|b| format!("%{b:02x}")).collect();
+        for name in &kept {
+            let rest = name.strip_prefix(".lobos/").unwrap();
+            let key = format!("{coded}/{}", rest.replace('%', "%25"));
+            server.get(&format!("/bench/{key}")).error(404, "NoSuchKey");
+            server.head(&format!("/bench/{key}")).expect(404);
+            server.delete(&format!("/bench/{key}")).expect(204);
+            let copy = server.request("PUT", "/bench/copied");
+            let copy = copy.header("x-amz-copy-source", format!("bench/{key}"));
+            copy.body("").send().error(404, "NoSuchKey");
+            server.put(&format!("/bench/{key}"), "x").expect(200);
+            assert_eq!(server.get(&format!("/bench/{key}")).expect(200).text(), "x");
+            server.delete(&format!("/bench/{key}")).expect(204);
+        }
+        for prefix in [coded.clone(), format!("{coded}/"), format!("{coded}/uploads/")] {
+            let listed = server.get(&format!("/bench?prefix={prefix}")).expect(200);
+            assert_eq!(listed.all("Key").len(), 0, "{prefix}");
+        }
+        assert_eq!(own(), kept, "{spelling}");
+        fs::remove_file(server.path(spelling)).unwrap();
+    }
+    let now: Vec<_> = kept.iter().map(|name| fs::read(server.path(name)).unwrap()).collect();
+    assert_eq!(now, before);
+    for ordinary in [".lobosé", "lobos", ".lobos2", "d/.loboſ"] {
+        let coded: String = ordinary.bytes().map(|b| format!("%{b:02x}")).collect();
+        server.put(&format!("/bench/{}", coded.replace("%2f", "/")), "x").expect(200);
+        assert_eq!(fs::read(server.path(ordinary)).unwrap(), b"x");
+    }
 }

@@ -67,12 +67,12 @@ pub(crate) fn write(bucket: &Bucket, kind: Configuration, document: &str) -> Res
 
 fn try_write(bucket: &Bucket, kind: Configuration, document: &str) -> Result<(), Errno> {
     let folder = bucket.make_ours(FOLDER)?;
-    let mut temp = Temp::within(bucket, folder.as_fd())?;
+    let mut temp = Temp::within(bucket, (folder.as_fd(), FOLDER))?;
     error::write_all(temp.file().as_fd(), document.as_bytes())?;
     if bucket.is_durable() {
         error::sync(temp.file().as_fd())?;
     }
-    temp.replace(bucket, folder.as_fd(), kind.name())?;
+    temp.replace(bucket, (folder.as_fd(), FOLDER), kind.name())?;
     if bucket.is_durable() {
         error::sync(folder.as_fd())?;
     }

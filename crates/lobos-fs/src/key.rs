@@ -1,6 +1,6 @@
 //! Where an object lives: a key becomes a path beneath its bucket, or a place aside.
 
-use crate::bucket::OURS;
+use crate::alias;
 
 /// How temporary files beside a target begin; such names are never listed and never keys.
 pub(crate) const TEMP: &str = ".lobos-tmp-";
@@ -26,7 +26,7 @@ pub(crate) fn place(key: &str) -> Place<'_> {
         None => (key, false),
     };
     let mut segments = path.split('/');
-    let first_is_ours = path.split('/').next().is_some_and(|s| is_ours_at_root(s.as_bytes()));
+    let first_is_ours = path.split('/').next().is_some_and(|s| alias::is_folder(s.as_bytes()));
     if first_is_ours || !segments.all(is_name) {
         return Place::Aside;
     }
@@ -42,9 +42,12 @@ pub(crate) fn folder(key: &str) -> &str {
 }
 
 /// Whether an entry with this name is never an object: `.lobos`, where `at_root` of a bucket, and
-/// our temporary files anywhere.
+/// our temporary files anywhere, in whatever spelling a file system may take for theirs.
 pub(crate) fn is_ours(name: &[u8], at_root: bool) -> bool {
-    (at_root && is_ours_at_root(name)) || name.starts_with(TEMP.as_bytes())
+    (at_root && alias::is_folder(name))
+        || name.starts_with(TEMP.as_bytes())
+        || alias::is_temp(name)
+        || alias::is_dots(name)
 }
 
 /// Splits a path into its folder ("" at the root) and its last segment.
@@ -60,12 +63,8 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
 
 /// Whether a segment can be a name in a folder. Dots were refused when the key was made.
 fn is_name(segment: &str) -> bool {
-    !segment.is_empty() && segment.len() <= NAME_MAX && !segment.starts_with(TEMP)
-}
-
-/// Case is ignored, since some file systems do.
-fn is_ours_at_root(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(OURS.as_bytes())
+    let fits = !segment.is_empty() && segment.len() <= NAME_MAX;
+    fits && !is_ours(segment.as_bytes(), false)
 }
 
 #[cfg(test)]
@@ -77,14 +76,18 @@ mod tests {
         // A key is a path if and only if each of its segments can be a name that is not ours.
         let fits = "x".repeat(255);
         let long = "x".repeat(256);
-        for file in ["a", "a/b", ".x", "...", "d/.lobos", ".lobosx", &fits, "a.lobos-tmp-"] {
+        let files =
+            ["a", "a/b", ".x", "...", "d/.lobos", "d/.loboſ", ".lobosx", ".lobosé", "lobos"];
+        for file in files.into_iter().chain([fits.as_str(), "a.lobos-tmp-"]) {
             assert_eq!(place(file), Place::File(file));
             assert_eq!(place(&format!("{file}/")), Place::Folder(file));
         }
-        for aside in ["/", "//", "/a", "a//", "a//b", ".lobos", ".lobos/", ".LoBoS/x", &long] {
+        for aside in
+            ["/", "//", "/a", "a//", "a//b", ".lobos", ".lobos/", ".LoBoS/x", ".loboſ/x", &long]
+        {
             assert_eq!(place(aside), Place::Aside, "{aside}");
         }
-        for aside in [".lobos-tmp-1", "a/.lobos-tmp-/b", "a/.lobos-tmp-1/"] {
+        for aside in [".lobos-tmp-1", "a/.lobos-tmp-/b", "a/.LOBOS-TMP-1/", "a/.\u{ad}./b"] {
             assert_eq!(place(aside), Place::Aside, "{aside}");
         }
         assert_eq!(split("a/b/c"), ("a/b", "c"));

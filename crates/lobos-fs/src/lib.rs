@@ -4,6 +4,7 @@
 //! a path is kept in `.lobos/` (`aside.rs`). What S3 knows of an object beyond its bytes is one
 //! extended attribute (`meta.rs`). An upload has no name until it is whole (`publish.rs`).
 
+mod alias;
 mod append;
 mod aside;
 mod bucket;

@@ -1,5 +1,5 @@
-//! Who may change a key now: one thread of this process, and while one writes under a condition
-//! one process of this machine.
+//! Who may change a key now: one thread of this process, and while one writes under a condition, or
+//! changes what is kept of an object, one process of this machine.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -76,10 +76,11 @@ pub(crate) struct Held {
 /// Whether what is written depends on what is there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Write {
-    /// With If-Match, say: no other process may change the key between the look and the write.
+    /// With If-Match, say, or of tags, which are a part of what is there: no other process may
+    /// change the key between the look and the write.
     Conditional,
     /// As it comes: it need only wait for those. Where there has never been one it costs nothing,
-    /// and may miss the very first ones.
+    /// and may miss the very first one of a bucket.
     Plain,
 }
 
@@ -120,20 +121,36 @@ fn file_number(key: &str) -> u64 {
 
 fn lock_file(bucket: &Bucket, number: u64, write: Write) -> Result<Option<OwnedFd>, Errno> {
     let path = format!("{FOLDER}/{number:02}");
-    let (flags, operation) = match write {
+    let (file, operation) = match write {
         Write::Conditional => {
             bucket.make_ours(FOLDER)?;
-            (OFlags::RDWR | OFlags::CREATE, FlockOperation::LockExclusive)
+            let file = bucket.open_ours(&path, OFlags::RDWR | OFlags::CREATE)?;
+            (file, FlockOperation::LockExclusive)
         }
-        Write::Plain => (OFlags::RDONLY, FlockOperation::LockShared),
+        Write::Plain => match open_for_plain(bucket, &path)? {
+            Some(file) => (file, FlockOperation::LockShared),
+            None => return Ok(None),
+        },
     };
-    match bucket.open_ours(&path, flags) {
-        Err(e) if write == Write::Plain && error::is_missing(e) => Ok(None),
-        file => {
-            let file = file?;
-            wait(&file, operation)?;
-            Ok(Some(file))
-        }
+    wait(&file, operation)?;
+    Ok(Some(file))
+}
+
+/// Also a plain write makes the file where there is the folder: else it could miss who writes under
+/// a condition as the first one in that file. `None` if the folder is gone, or nothing can be made
+/// there; then there is still room for who removes something.
+fn open_for_plain(bucket: &Bucket, path: &str) -> Result<Option<OwnedFd>, Errno> {
+    let refused = |e| {
+        let errnos = [Errno::ACCESS, Errno::PERM, Errno::ROFS, Errno::NOSPC, Errno::DQUOT];
+        errnos.contains(&e) || error::is_missing(e)
+    };
+    match bucket.open_ours(path, OFlags::RDONLY) {
+        Err(Errno::NOENT) => match bucket.open_ours(path, OFlags::RDONLY | OFlags::CREATE) {
+            Err(e) if refused(e) => Ok(None),
+            made => made.map(Some),
+        },
+        Err(e) if error::is_missing(e) => Ok(None),
+        opened => opened.map(Some),
     }
 }
 

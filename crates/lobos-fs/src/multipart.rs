@@ -146,7 +146,17 @@ pub(crate) fn abort(bucket: &Bucket, request: &AbortMultipartUpload) -> Result<(
         let failed = Error::new(Code::PreconditionFailed);
         return Err(failed.condition("x-amz-if-match-initiated-time"));
     }
-    folder.remove(bucket).map_err(error::write)
+    drop_durably(bucket, &folder).map_err(error::write)
+}
+
+/// A power cut does not bring it back. Where an upload is removed for another reason nobody was
+/// told that, and what comes back is removed again.
+fn drop_durably(bucket: &Bucket, folder: &Folder) -> Result<(), Errno> {
+    folder.remove(bucket)?;
+    if bucket.is_durable() {
+        error::sync(bucket.open_ours(FOLDER, FOLDER_FLAGS)?.as_fd())?;
+    }
+    Ok(())
 }
 
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);

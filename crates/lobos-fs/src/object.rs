@@ -18,7 +18,7 @@ use crate::bucket::Bucket;
 use crate::key::{self, Place};
 use crate::meta::{Meta, Stamp};
 use crate::seen::{Known, Look};
-use crate::sidecar::{self, Owner, Unread};
+use crate::sidecar::{self, Before, Owner, Unread};
 use crate::snapshot::Id;
 use crate::{aside, bytes, clock, error, folder, mime, readers, warn};
 
@@ -114,7 +114,7 @@ fn try_find(bucket: &Bucket, key: &str) -> Result<Result<Option<Found>, Unread>,
     {
         return Ok(Ok(Some(found)));
     }
-    match open_anywhere(bucket, key)? {
+    match open(bucket, key)? {
         Some(opened) => Ok(with_meta(bucket, opened, key).map(Some)),
         None => Ok(Ok(None)),
     }
@@ -153,20 +153,37 @@ fn look(bucket: &Bucket, key: &str) -> Option<(Stamp, Option<Arc<Meta>>)> {
 }
 
 /// A file, opened, and what it looked like then.
-struct Opened {
-    file: File,
+pub(crate) struct Opened {
+    pub(crate) file: File,
     stamp: Stamp,
     look: Look,
     /// What stands for its key in the table of those seen; `None` for one aside.
     mark: Option<u64>,
 }
 
-/// Opens the file that is the object with this key, in the tree or aside.
-pub(crate) fn open(bucket: &Bucket, key: &str) -> Result<Option<(File, Stamp)>, Error> {
-    Ok(open_anywhere(bucket, key)?.map(|Opened { file, stamp, .. }| (file, stamp)))
+impl Opened {
+    /// Whose metadata to look for.
+    pub(crate) fn owner<'k>(&self, key: &'k str) -> Owner<'k> {
+        Owner { inode: self.stamp.inode, name: key::split(key).1 }
+    }
+
+    /// Reads its metadata, which may be left of another file; see [`is_of`] and
+    /// [`sidecar::read_noting`].
+    pub(crate) fn read_meta(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        note: impl FnOnce(Option<&Meta>),
+    ) -> Result<Option<Meta>, Unread> {
+        let aside = self.mark.is_none().then(|| aside::path(key));
+        let path = aside.as_deref().unwrap_or(key);
+        let before = Before { path, stamp: self.stamp, look: self.look };
+        sidecar::read_noting(bucket, self.file.as_fd(), self.owner(key), Some(before), note)
+    }
 }
 
-fn open_anywhere(bucket: &Bucket, key: &str) -> Result<Option<Opened>, Error> {
+/// Opens the file that is the object with this key, in the tree or aside.
+pub(crate) fn open(bucket: &Bucket, key: &str) -> Result<Option<Opened>, Error> {
     if let Place::File(path) = key::place(key)
         && let Some(opened) = open_file(bucket, path)?
     {
@@ -240,20 +257,20 @@ fn with_meta(bucket: &Bucket, opened: Opened, key: &str) -> Result<Found, Unread
 
 /// The metadata of an open file, which need not be asked for where it is known.
 fn meta_of(bucket: &Bucket, opened: &Opened, key: &str) -> Result<Option<Meta>, Unread> {
-    let &Opened { ref file, stamp, look, mark } = opened;
+    let &Opened { look, mark, .. } = opened;
     let seen = &bucket.shared().seen;
     match mark.and_then(|mark| seen.known(mark, look)) {
         Some(Known::Bare) => return Ok(None),
         Some(Known::Kept(meta)) => return Ok(Some(Arc::unwrap_or_clone(meta))),
         None => {}
     }
-    let (owner, began) = (Owner { inode: stamp.inode, name: key::split(key).1 }, SystemTime::now());
+    let began = SystemTime::now();
     let note = |meta: Option<&Meta>| {
         if let Some(mark) = mark.filter(|_| clock::is_settled(look.changed, began)) {
             seen.add_known(mark, look, meta);
         }
     };
-    sidecar::read_noting(bucket, file.as_fd(), owner, note)
+    opened.read_meta(bucket, key, note)
 }
 
 /// Metadata that does not hang on the file may be left from another one with the same inode.

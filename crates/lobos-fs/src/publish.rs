@@ -6,7 +6,7 @@ use std::sync::MutexGuard;
 use lobos_proto::s3::condition::WriteConditions;
 use lobos_proto::{Code, Error, Key};
 use rustix::fs::{
-    AtFlags, FileType, Stat, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, statat,
+    AtFlags, FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, statat,
 };
 use rustix::io::Errno;
 
@@ -60,6 +60,8 @@ enum Obstacle {
     NoFolder,
     /// What has the name, or is on the way, must stay: the key is kept aside.
     Displaced,
+    /// It, or a name on the way, is longer than the file system takes: the same.
+    TooLong,
     /// The folder is on another mount than the file.
     OtherMount(OwnedFd),
     Failed(Error),
@@ -69,7 +71,8 @@ impl From<Errno> for Obstacle {
     fn from(errno: Errno) -> Self {
         match errno {
             Errno::NOENT => Self::NoFolder,
-            Errno::NOTDIR | Errno::NAMETOOLONG | Errno::ISDIR => Self::Displaced,
+            Errno::NOTDIR | Errno::ISDIR => Self::Displaced,
+            Errno::NAMETOOLONG => Self::TooLong,
             e => Self::Failed(error::write(e)),
         }
     }
@@ -193,9 +196,17 @@ fn try_publish(
                 Err(folder::Obstacle::NotFolder) => target = target.displaced(key.as_str())?,
                 Err(folder::Obstacle::Failed(e)) => return Err(error::write(e)),
             },
-            Err(Obstacle::Displaced) => target = target.displaced(key.as_str())?,
+            Err(Obstacle::TooLong) if target.aside => {
+                return Err(error::write(Errno::NAMETOOLONG));
+            }
+            // A file that has the name by now would hide what is kept aside.
+            Err(Obstacle::Displaced | Obstacle::TooLong) if target.is_file(bucket) => {}
+            Err(Obstacle::Displaced | Obstacle::TooLong) => {
+                target = target.displaced(key.as_str())?;
+            }
             Err(Obstacle::OtherMount(folder)) => {
-                let copy = sealed.temp.copy_to(bucket, folder.as_fd()).map_err(from_io)?;
+                let place = (folder.as_fd(), target.folder.as_str());
+                let copy = sealed.temp.copy_to(bucket, place).map_err(from_io)?;
                 let copy = seal(bucket, key, copy, sealed.meta.clone())?;
                 forget(bucket, key, sealed);
                 *sealed = copy;
@@ -229,6 +240,14 @@ impl Target {
             return Err(Error::new(Code::InternalError).cause("a foreign entry in .lobos/aside"));
         }
         Ok(Self::aside(key))
+    }
+
+    /// Whether a file has the name.
+    fn is_file(&self, bucket: &Bucket) -> bool {
+        let slash = if self.folder.is_empty() { "" } else { "/" };
+        let path = format!("{}{slash}{}", self.folder, self.name);
+        let found = (!self.aside).then(|| bucket.open(&path, OFlags::PATH).and_then(fstat));
+        found.is_some_and(|stat| stat.is_ok_and(|stat| object::is_regular(stat.st_mode)))
     }
 
     fn make_folder(&self, bucket: &Bucket) -> Result<(), folder::Obstacle> {
@@ -303,7 +322,12 @@ impl Target {
         }
         let last = key::split(key.as_str()).1;
         let old = has.meta.then(|| sidecar::Old::hold(bucket, folder, &self.name, last));
-        temp.replace(bucket, folder, &self.name).map_err(|e| Obstacle::of_landing(e, folder))?;
+        let place = (folder, self.folder.as_str());
+        temp.replace(bucket, place, &self.name).map_err(|e| match e {
+            // This name is taken, so it is a name of ours that cannot be.
+            Errno::NOTDIR | Errno::NAMETOOLONG => Obstacle::Failed(error::write(e)),
+            e => Obstacle::of_landing(e, folder),
+        })?;
         Ok(old)
     }
 
@@ -319,8 +343,7 @@ impl Target {
     }
 }
 
-const FOLDER_FLAGS: rustix::fs::OFlags =
-    rustix::fs::OFlags::RDONLY.union(rustix::fs::OFlags::DIRECTORY);
+const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
 impl Obstacle {
     /// For the errors of a link or rename, where EXDEV means the mount and not a link.

@@ -1,17 +1,23 @@
 //! The folder for temporary names: `.lobos/tmp/<id>`, one per process and bucket, locked while
 //! the process lives. What a dead process left there is removed when another one starts, or needs
-//! such a folder.
+//! such a folder; and so are temporary files that are elsewhere, on mounts inside the bucket, of
+//! which a link of the same name tells here: it leads to the folder that such a file is in.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat};
+use rustix::fs::{
+    AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, readlinkat,
+    symlinkat, unlinkat,
+};
 use rustix::io::Errno;
 
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, OURS};
+use crate::key::TEMP;
 use crate::sidecar;
 
 const FOLDER: &str = ".lobos/tmp";
@@ -35,7 +41,41 @@ impl AsFd for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // If it is not empty or gone: the next process cleans up.
-        let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
+        let _ = unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
+    }
+}
+
+/// Tells of a temporary file elsewhere, from before it is made until after it is gone.
+pub(crate) struct Note {
+    scratch: Arc<Scratch>,
+    name: String,
+}
+
+impl Note {
+    /// Of the file `name` in the folder `path` beneath the bucket. `None` where it cannot be kept:
+    /// if this process dies then that file is waste that stays.
+    pub(crate) fn leave(bucket: &Bucket, path: &str, name: &str) -> Option<Self> {
+        let path = if path.is_empty() { "." } else { path };
+        let leave = || {
+            let scratch = bucket.scratch()?;
+            symlinkat(path, &scratch, name)?;
+            Ok(Self { scratch, name: name.to_owned() })
+        };
+        let left = match leave() {
+            // Somebody has removed `.lobos`.
+            Err(Errno::NOENT) => {
+                bucket.shared().scratches.forget_dead();
+                leave()
+            }
+            left => left,
+        };
+        left.ok()
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let _ = unlinkat(&self.scratch, &self.name, AtFlags::empty());
     }
 }
 
@@ -81,7 +121,7 @@ impl Scratches {
 
     fn make(&self, bucket: &Bucket) -> Result<Scratch, Errno> {
         let parent = bucket.make_ours(FOLDER)?;
-        sweep(&parent)?;
+        sweep(bucket, &parent)?;
         for _ in 0..TRIES {
             let name = self.unique();
             mkdirat(&parent, &name, Mode::from_raw_mode(0o777))?;
@@ -105,7 +145,7 @@ pub(crate) fn clean(bucket: &Bucket) -> Result<(), Errno> {
         Err(Errno::NOENT) => return Ok(()),
         Err(e) => return Err(e),
     };
-    sweep(&parent)?;
+    sweep(bucket, &parent)?;
     let is_alone = || {
         let mut alone = true;
         for_each(&parent, |_, folder| alone &= lock(folder.as_fd()) == Lock::Ours)?;
@@ -141,23 +181,41 @@ fn lock(folder: BorrowedFd<'_>) -> Lock {
 }
 
 /// Removes the folders of dead processes, whose locks ended with them.
-fn sweep(parent: &OwnedFd) -> Result<(), Errno> {
+fn sweep(bucket: &Bucket, parent: &OwnedFd) -> Result<(), Errno> {
     let mut done = Ok(());
     for_each(parent, |name, folder| {
         if lock(folder.as_fd()) == Lock::Ours {
-            done = done.and(empty(&folder));
-            let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+            done = done.and(empty(bucket, &folder));
+            let _ = unlinkat(parent, name, AtFlags::REMOVEDIR);
         }
     })?;
     done
 }
 
-fn empty(folder: &OwnedFd) -> Result<(), Errno> {
+fn empty(bucket: &Bucket, folder: &OwnedFd) -> Result<(), Errno> {
     for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_bytes().starts_with(TEMP.as_bytes()) {
+            // First what it tells of, since this may be killed, too.
+            let _ = remove_noted(bucket, folder, name);
+        }
         // Folders, among them "." and "..", are refused by the kernel.
-        let _ = rustix::fs::unlinkat(folder, entry?.file_name(), AtFlags::empty());
+        let _ = unlinkat(folder, name, AtFlags::empty());
     }
     Ok(())
+}
+
+/// Whatever a link here says, only a temporary file beneath the bucket is removed.
+fn remove_noted(bucket: &Bucket, folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    let path = readlinkat(folder, name, Vec::new())?;
+    let path = path.to_str().map_err(|_| Errno::ILSEQ)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let holder = match path.starts_with(OURS) {
+        true => bucket.open_ours(path, flags)?,
+        false => bucket.open(path, flags)?,
+    };
+    unlinkat(holder, name, AtFlags::empty())
 }
 
 /// Opens each folder in `.lobos/tmp`.

@@ -66,6 +66,11 @@ impl Look {
         Self { dev: stat.st_dev as u64, inode: stat.st_ino as u64, changed: changed.nanos }
     }
 
+    /// Whether the other is of the same file.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        (self.dev, self.inode) == (other.dev, other.inode)
+    }
+
     pub(crate) fn of_statx(stat: &Statx) -> Self {
         let changed = Timestamp::from_unix(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec);
         let dev = makedev(stat.stx_dev_major, stat.stx_dev_minor);

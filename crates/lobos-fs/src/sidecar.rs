@@ -10,16 +10,17 @@ use std::sync::Arc;
 
 use lobos_proto::Error;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, fstat, getxattr, openat,
+    AtFlags, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, fstat, getxattr, openat, statat,
 };
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::error;
 use crate::key;
-use crate::meta::{Meta, XATTR};
+use crate::meta::{Meta, Stamp, XATTR};
 use crate::metas;
 use crate::scratch::Scratch;
+use crate::seen::Look;
 
 mod orphans;
 
@@ -48,10 +49,34 @@ pub(crate) struct Owner<'o> {
 /// Why there is no metadata to be had.
 #[derive(Debug)]
 pub(crate) enum Unread {
-    /// The object was replaced or removed since it was opened, and its metadata with it.
+    /// The object was replaced, removed or renamed since it was opened, and its metadata with it.
     Gone,
     /// There may be some: who goes on without would lose it.
     Failed(Errno),
+}
+
+/// Where a file was opened, and what it looked like then.
+pub(crate) struct Before<'p> {
+    /// Beneath the bucket.
+    pub(crate) path: &'p str,
+    pub(crate) stamp: Stamp,
+    pub(crate) look: Look,
+}
+
+impl Before<'_> {
+    /// Whether the file may have got another name, and its metadata with it. That changes its ctime
+    /// and nothing else; what others write all the time looks otherwise. The path is followed
+    /// wherever it leads, since only that very file counts.
+    fn is_over(&self, bucket: &Bucket) -> Result<bool, Errno> {
+        match statat(bucket.dir(), self.path, AtFlags::empty()) {
+            Ok(now) if Look::of(&now) == self.look => Ok(false),
+            Ok(now) => {
+                Ok(!self.look.is_same_file(&Look::of(&now)) || Stamp::of(&now) == self.stamp)
+            }
+            Err(e) if error::is_missing(e) => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
 }
 
 /// Reads the metadata of an open file or folder; `None` if there is none that makes sense.
@@ -60,7 +85,7 @@ pub(crate) fn read(
     fd: BorrowedFd<'_>,
     owner: Owner<'_>,
 ) -> Result<Option<Meta>, Unread> {
-    read_noting(bucket, fd, owner, |_| ())
+    read_noting(bucket, fd, owner, None, |_| ())
 }
 
 /// As [`read`], and tells `note` of what cannot change without the ctime: that there is none, or
@@ -69,6 +94,7 @@ pub(crate) fn read_noting(
     bucket: &Bucket,
     fd: BorrowedFd<'_>,
     owner: Owner<'_>,
+    before: Option<Before<'_>>,
     note: impl FnOnce(Option<&Meta>),
 ) -> Result<Option<Meta>, Unread> {
     let mut length = 0;
@@ -86,11 +112,17 @@ pub(crate) fn read_noting(
         _ => {}
     }
     match settle(bucket, owner, attribute) {
-        Ok(Err(NotBeside)) => match fstat(fd) {
-            Ok(stat) if stat.st_nlink == 0 => Err(Unread::Gone),
-            Ok(_) => Ok(None),
-            Err(e) => Err(Unread::Failed(e)),
-        },
+        Ok(Err(NotBeside)) => {
+            let is_gone = match before {
+                Some(before) => before.is_over(bucket),
+                None => fstat(fd).map(|stat| stat.st_nlink == 0),
+            };
+            match is_gone {
+                Ok(true) => Err(Unread::Gone),
+                Ok(false) => Ok(None),
+                Err(e) => Err(Unread::Failed(e)),
+            }
+        }
         Ok(Ok(meta)) => Ok(meta),
         Err(e) => Err(Unread::Failed(e)),
     }
@@ -313,7 +345,8 @@ fn read_beside(bucket: &Bucket, name: &str) -> Result<Option<Meta>, Errno> {
     let path = format!("{FOLDER}/{name}");
     let fd = match bucket.open_ours(&path, OFlags::RDONLY | OFlags::NONBLOCK) {
         Ok(fd) => fd,
-        Err(e) if error::is_missing(e) => return Ok(None),
+        // No name of ours is too long.
+        Err(e) if error::is_missing(e) && e != Errno::NAMETOOLONG => return Ok(None),
         Err(e) => return Err(e),
     };
     let size = usize::try_from(fstat(&fd)?.st_size).unwrap_or(0);

@@ -9,6 +9,7 @@ use rustix::fs::fstat;
 
 use crate::bucket::Bucket;
 use crate::key::{self, Place};
+use crate::locks::{self, Write};
 use crate::meta::Meta;
 use crate::sidecar::{self, Owner, Unread};
 use crate::{error, folder, object};
@@ -41,10 +42,14 @@ pub(crate) fn put(bucket: &Bucket, put: PutObjectTagging) -> Result<Response, Er
 
 fn write(bucket: &Bucket, key: &Key, tags: &TagSet) -> Result<(), Error> {
     let _locked = bucket.shared().locks.lock(bucket, key.as_str());
-    let Found { fd, owner, mut meta, is_folder } = find(bucket, key)?;
-    if meta.tags == tags.pairs() {
+    // Nothing is written where there is no object.
+    if find(bucket, key)?.meta.tags == tags.pairs() {
         return Ok(());
     }
+    // What another process makes of the object meanwhile would lose the tags, or be lost to them.
+    let held = locks::between_processes(bucket, key.as_str(), Write::Conditional);
+    let _held = held.map_err(|e| bucket.failed(e))?;
+    let Found { fd, owner, mut meta, is_folder } = find(bucket, key)?;
     // Where it is kept is decided anew.
     meta = Meta { tags: tags.pairs().to_vec(), key: None, elsewhere: false, ..meta };
     // The metadata of a folder is its mark: it stays even if it says nothing.
@@ -79,11 +84,11 @@ fn try_find<'k>(bucket: &Bucket, key: &'k str) -> Result<Result<Option<Found<'k>
         let owner = Owner { inode, name: "" };
         return Ok(Ok(Some(Found { fd, owner, meta, is_folder: true })));
     }
-    let Some((file, stamp)) = object::open(bucket, key)? else { return Ok(Ok(None)) };
-    let owner = Owner { inode: stamp.inode, name: key::split(key).1 };
-    Ok(sidecar::read(bucket, file.as_fd(), owner).map(|meta| {
+    let Some(opened) = object::open(bucket, key)? else { return Ok(Ok(None)) };
+    Ok(opened.read_meta(bucket, key, |_| ()).map(|meta| {
         // None, or what is left of another object.
         let meta = meta.filter(|meta| object::is_of(meta, key)).unwrap_or_default();
-        Some(Found { fd: file.into(), owner, meta, is_folder: false })
+        let owner = opened.owner(key);
+        Some(Found { fd: opened.file.into(), owner, meta, is_folder: false })
     }))
 }

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::bucket::Bucket;
 use crate::key::{self, TEMP};
-use crate::scratch::Scratch;
+use crate::scratch::{Note, Scratch};
 
 /// Such a file, open for writing and reading.
 pub(crate) struct Temp {
@@ -28,6 +28,8 @@ struct Name {
     folder: Holder,
     name: String,
     kept: Option<Kept>,
+    /// What tells a later process of it, if it is elsewhere than in `.lobos`.
+    _note: Option<Note>,
 }
 
 /// It stays where it is until it gets its name.
@@ -84,34 +86,38 @@ impl Temp {
             }
         }
         let mut scratch = bucket.scratch()?;
-        let mut made = Self::named(bucket, Holder::Scratch(Arc::clone(&scratch)));
+        let named = |scratch| Self::named(Holder::Scratch(scratch), unique(bucket), None);
+        let mut made = named(Arc::clone(&scratch));
         if made.as_ref().err() == Some(&Errno::NOENT) {
             bucket.shared().scratches.forget_dead();
             scratch = bucket.scratch()?;
-            made = Self::named(bucket, Holder::Scratch(scratch));
+            made = named(scratch);
         }
         made
     }
 
-    /// In exactly this folder, for the mount that it is on.
-    pub(crate) fn within(bucket: &Bucket, folder: BorrowedFd<'_>) -> Result<Self, Errno> {
+    /// In exactly this folder, which is at `path` beneath the bucket, for the mount that it is on.
+    pub(crate) fn within(
+        bucket: &Bucket,
+        (folder, path): (BorrowedFd<'_>, &str),
+    ) -> Result<Self, Errno> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         if !bucket.shared().quirks.no_tmpfile
             && let Ok(fd) = openat(folder, ".", flags, Mode::from_raw_mode(0o666))
         {
             return Ok(Self { file: File::from(fd), name: None, landed: false });
         }
-        let folder = rustix::io::fcntl_dupfd_cloexec(folder, 0)?;
-        Self::named(bucket, Holder::Beside(folder))
+        let (folder, name) = (rustix::io::fcntl_dupfd_cloexec(folder, 0)?, unique(bucket));
+        let note = Note::leave(bucket, path, &name);
+        Self::named(Holder::Beside(folder), name, note)
     }
 
-    fn named(bucket: &Bucket, folder: Holder) -> Result<Self, Errno> {
-        let name = format!("{TEMP}{}", bucket.shared().scratches.unique());
+    fn named(folder: Holder, name: String, _note: Option<Note>) -> Result<Self, Errno> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
         let fd = openat(&folder, &name, flags, Mode::from_raw_mode(0o666))?;
         Ok(Self {
             file: File::from(fd),
-            name: Some(Name { folder, name, kept: None }),
+            name: Some(Name { folder, name, kept: None, _note }),
             landed: false,
         })
     }
@@ -129,7 +135,8 @@ impl Temp {
     }
 
     fn named_already(file: File, folder: OwnedFd, name: String, kept: Kept) -> Self {
-        let name = Name { folder: Holder::Beside(folder), name, kept: Some(kept) };
+        let folder = Holder::Beside(folder);
+        let name = Name { folder, name, kept: Some(kept), _note: None };
         Self { file, name: Some(name), landed: false }
     }
 
@@ -138,11 +145,11 @@ impl Temp {
         &self.file
     }
 
-    /// The same bytes in a new file on the mount of `folder`.
+    /// The same bytes in a new file on the mount of a folder, which is at a path.
     pub(crate) fn copy_to(
         &mut self,
         bucket: &Bucket,
-        folder: BorrowedFd<'_>,
+        folder: (BorrowedFd<'_>, &str),
     ) -> std::io::Result<Self> {
         let mut copy = Self::within(bucket, folder)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -199,15 +206,16 @@ impl Temp {
         Ok(())
     }
 
-    /// As [`Temp::land`], in the place of the file that has the name now.
+    /// As [`Temp::land`], in the place of the file that has the name now. The folder is at `path`
+    /// beneath the bucket.
     pub(crate) fn replace(
         &mut self,
         bucket: &Bucket,
-        folder: BorrowedFd<'_>,
+        (folder, path): (BorrowedFd<'_>, &str),
         name: &str,
     ) -> Result<(), Errno> {
         if self.name.is_none() {
-            self.name = Some(self.name_for_rename(bucket, folder)?);
+            self.name = Some(self.name_for_rename(bucket, (folder, path))?);
         }
         let Some(old) = &self.name else { return Err(Errno::NOENT) };
         old.check_mount()?;
@@ -217,8 +225,12 @@ impl Temp {
     }
 
     /// A temporary name in `.lobos`, or beside the target if that is on another mount.
-    fn name_for_rename(&self, bucket: &Bucket, folder: BorrowedFd<'_>) -> Result<Name, Errno> {
-        let name = format!("{TEMP}{}", bucket.shared().scratches.unique());
+    fn name_for_rename(
+        &self,
+        bucket: &Bucket,
+        (folder, path): (BorrowedFd<'_>, &str),
+    ) -> Result<Name, Errno> {
+        let name = unique(bucket);
         for _ in 0..2 {
             if bucket.shared().quirks.no_scratch {
                 break;
@@ -227,7 +239,7 @@ impl Temp {
             match link(&self.file, scratch.as_fd(), &name) {
                 Ok(()) => {
                     let folder = Holder::Scratch(scratch);
-                    return Ok(Name { folder, name, kept: None });
+                    return Ok(Name { folder, name, kept: None, _note: None });
                 }
                 // Somebody has removed `.lobos`.
                 Err(Errno::NOENT) => bucket.shared().scratches.forget_dead(),
@@ -235,10 +247,16 @@ impl Temp {
                 Err(e) => return Err(e),
             }
         }
+        let _note = Note::leave(bucket, path, &name);
         link(&self.file, folder, &name)?;
         let folder = Holder::Beside(rustix::io::fcntl_dupfd_cloexec(folder, 0)?);
-        Ok(Name { folder, name, kept: None })
+        Ok(Name { folder, name, kept: None, _note })
     }
+}
+
+/// A temporary name that nobody else uses.
+fn unique(bucket: &Bucket) -> String {
+    format!("{TEMP}{}", bucket.shared().scratches.unique())
 }
 
 /// Whether the way through /proc is the one that works here: before Linux 6.10 the other one

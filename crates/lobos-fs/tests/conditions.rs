@@ -208,3 +208,21 @@ fn copies_are_never_torn() {
         assert_eq!(shop.leftovers(), [""; 0]);
     }
 }
+
+#[test]
+fn plain_writes_make_their_lock() {
+    // Once anybody has written under a condition, a plain write holds the lock file of its key even
+    // if nobody did before: who writes under a condition next has to wait for it.
+    let shop = Shop::new();
+    let locks = || std::fs::read_dir(shop.path(".lobos/lock")).map_or(0, Iterator::count);
+    shop.put("a", b"");
+    assert_eq!(locks(), 0);
+    let tag = shop.head("a").unwrap().info.etag;
+    put_if_match(&shop.store, "a", tag.as_str(), b"").unwrap();
+    assert_eq!(locks(), 1);
+    for key in ["c", "d", "e"] {
+        shop.put(key, b"");
+        shop.delete(key);
+    }
+    assert_eq!(locks(), 4);
+}

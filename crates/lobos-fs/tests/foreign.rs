@@ -286,3 +286,21 @@ fn two_modes() {
     common::put(&fast, "a", b"hello").unwrap();
     assert!(shop.head("a").unwrap().info.etag.as_str().ends_with("-1"));
 }
+
+#[test]
+fn no_temporary_names() {
+    // Where nothing can have a temporary name, since others have put a file there, a PUT over an
+    // object is refused: it is not kept where the old one hides it.
+    let shop = Shop::new();
+    shop.put("k", b"old");
+    fs::create_dir_all(shop.path(".lobos")).unwrap();
+    fs::write(shop.path(".lobos/tmp"), "mine").unwrap();
+    let refused = common::put(&shop.store, "k", b"new").unwrap_err();
+    assert_eq!(refused.code(), Code::OperationAborted);
+    assert_eq!(shop.body("k"), b"old");
+    assert!(!shop.path(".lobos/aside").exists());
+    shop.put("other", b"new");
+    fs::remove_file(shop.path(".lobos/tmp")).unwrap();
+    shop.put("k", b"new");
+    assert_eq!(shop.body("k"), b"new");
+}

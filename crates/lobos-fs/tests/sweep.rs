@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::{get, put, put_request, send};
@@ -51,6 +52,47 @@ fn of_the_dead_only() {
         assert_eq!(said, [("said".into(), (*key).into())], "{key}");
     }
     put(&store, "gone", b"2").unwrap();
+}
+
+#[test]
+fn elsewhere() {
+    // A link that a dead process left in its folder tells of a temporary file elsewhere in the
+    // bucket, which goes too. Nothing else does, whatever such a link says: no other name, nothing
+    // behind a link out of the bucket, no folder, nothing that a process which lives tells of.
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join("b").join(name);
+    fs::create_dir_all(at("d/e/.lobos-tmp-5")).unwrap();
+    fs::create_dir(dir.path().join("out")).unwrap();
+    symlink("../out", at("out")).unwrap();
+    let files = [".lobos-tmp-1", "d/e/.lobos-tmp-1", "d/e/.lobos-tmp-2", "d/e/k", "../out/k"];
+    let far = ["../out/.lobos-tmp-3", "../out/.lobos-tmp-4", "../.lobos-tmp-6", "d/e/.lobos-tmp-9"];
+    for file in files.iter().chain(&far) {
+        fs::write(at(file), "x").unwrap();
+    }
+    let store = open(&at(""));
+    put(&store, "made", b"1").unwrap();
+    put(&store, "made", b"2").unwrap();
+    let alive = fs::read_dir(at(".lobos/tmp")).unwrap().next().unwrap().unwrap().path();
+    symlink("d/e", alive.join(".lobos-tmp-9")).unwrap();
+    fs::create_dir(at(".lobos/tmp/dead")).unwrap();
+    for (name, folder) in [
+        (".lobos-tmp-1", "d/e"),
+        (".lobos-tmp-2", "d/e/"),
+        ("k", "d/e"),
+        (".lobos-tmp-3", "out"),
+        (".lobos-tmp-4", "/"),
+        (".lobos-tmp-5", "d/e"),
+        (".lobos-tmp-6", ".."),
+        (".lobos-tmp-7", "none"),
+        (".lobos-tmp-8", "d/e/k"),
+    ] {
+        symlink(folder, at(".lobos/tmp/dead").join(name)).unwrap();
+    }
+    open(&at("")).sweep();
+    let left: Vec<_> = files.iter().chain(&far).filter(|file| at(file).exists()).collect();
+    let stays = [&[".lobos-tmp-1", "d/e/k", "../out/k"], &far[..]].concat();
+    assert_eq!(left, stays.iter().collect::<Vec<_>>());
+    assert!(at("d/e/.lobos-tmp-5").exists() && !at(".lobos/tmp/dead").exists());
 }
 
 #[test]
