@@ -47,21 +47,32 @@ pub(crate) struct Shared {
 pub(crate) struct Bucket {
     name: BucketName,
     dir: Arc<OwnedFd>,
+    /// Device and inode of the folder, if they are known.
+    known: Option<(u64, u64)>,
     shared: Arc<Shared>,
 }
 
 impl Bucket {
     pub(crate) fn new(name: BucketName, dir: Arc<OwnedFd>, shared: Arc<Shared>) -> Self {
-        Self { name, dir, shared }
+        Self { name, dir, known: None, shared }
+    }
+
+    /// With the device and the inode of its folder.
+    pub(crate) fn known_as(self, id: Option<(u64, u64)>) -> Self {
+        Self { known: id, ..self }
     }
 
     /// Whether it is the very folder that `other` is.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.dir, &other.dir) || self.id().is_some_and(|id| other.id() == Some(id))
+        Arc::ptr_eq(&self.dir, &other.dir) || self.id().is_ok_and(|id| other.id() == Ok(id))
     }
 
-    fn id(&self) -> Option<(u64, u64)> {
-        rustix::fs::fstat(self.dir()).ok().map(|stat| (stat.st_dev, stat.st_ino))
+    /// Device and inode of its folder.
+    pub(crate) fn id(&self) -> Result<(u64, u64), Errno> {
+        match self.known {
+            Some(id) => Ok(id),
+            None => rustix::fs::fstat(self.dir()).map(|stat| (stat.st_dev, stat.st_ino)),
+        }
     }
 
     /// Whether its folder was removed since it was opened.

@@ -74,14 +74,20 @@ impl Roots {
     /// The bucket with this name.
     pub(crate) fn bucket(&self, name: &BucketName, sure: Sure) -> Result<Bucket, Error> {
         let dir = match &self.kind {
-            Kind::Dirs(_) => self.dir(name).map_or(Err(Errno::NOENT), |dir| dir.fd(sure)),
+            Kind::Dirs(_) => match self.dir(name) {
+                Some(dir) => dir.held(sure).map(|(dir, id)| (dir, Some(id))),
+                None => Err(Errno::NOENT),
+            },
             Kind::Root(root) => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-                root.fd(sure).and_then(|root| self.beneath(&root, name, flags)).map(Arc::new)
+                let dir = root.fd(sure).and_then(|root| self.beneath(&root, name, flags));
+                dir.map(|dir| (Arc::new(dir), None))
             }
         };
         match dir {
-            Ok(dir) => Ok(Bucket::new(name.clone(), dir, Arc::clone(&self.shared))),
+            Ok((dir, id)) => {
+                Ok(Bucket::new(name.clone(), dir, Arc::clone(&self.shared)).known_as(id))
+            }
             Err(e) if error::is_missing(e) => {
                 Err(Error::new(Code::NoSuchBucket).bucket(name.as_str()))
             }
@@ -314,6 +320,10 @@ impl Folder {
     }
 
     fn fd(&self, sure: Sure) -> Result<Arc<OwnedFd>, Errno> {
+        self.held(sure).map(|(fd, _)| fd)
+    }
+
+    fn held(&self, sure: Sure) -> Result<(Arc<OwnedFd>, Id), Errno> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let (fd, id) = (Arc::clone(&held.fd), held.id);
         drop(held);
@@ -321,17 +331,17 @@ impl Folder {
         let trust = u64::try_from(TRUST.as_nanos()).unwrap_or(0);
         let fresh = now.saturating_sub(self.checked.load(Ordering::Relaxed)) < trust;
         if fresh && sure == Sure::Recently {
-            return Ok(fd);
+            return Ok((fd, id));
         }
         let stat = stat(&self.path)?;
         if (stat.st_dev, stat.st_ino) == id {
             self.checked.store(now, Ordering::Relaxed);
-            return Ok(fd);
+            return Ok((fd, id));
         }
         let new = Held::open(&self.path)?;
-        let fd = Arc::clone(&new.fd);
+        let held = (Arc::clone(&new.fd), new.id);
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = new;
-        Ok(fd)
+        Ok(held)
     }
 }
 

@@ -101,8 +101,7 @@ impl Scratches {
 
     /// That of this bucket, made if need be.
     pub(crate) fn of(&self, bucket: &Bucket) -> Result<Arc<Scratch>, Errno> {
-        let stat = fstat(bucket.dir())?;
-        let id = (stat.st_dev, stat.st_ino);
+        let id = bucket.id()?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(scratch) = known.get(&id) {
             return Ok(Arc::clone(scratch));

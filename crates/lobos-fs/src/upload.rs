@@ -119,7 +119,7 @@ pub(crate) fn land(
 ) -> Result<Stamp, Error> {
     let seal = |temp, meta| publish::seal(bucket, key, temp, meta);
     // Before the lock, since it may wait for the disk.
-    let sealed = temp.map(|temp| seal(temp, meta.clone())).transpose()?;
+    let sealed = temp.map(|temp| seal(temp, std::mem::take(&mut meta))).transpose()?;
     let turn = publish::turn(bucket, key, terms).inspect_err(|_| {
         sealed.iter().for_each(|sealed| publish::forget(bucket, key, sealed));
     })?;
