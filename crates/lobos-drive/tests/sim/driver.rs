@@ -10,7 +10,7 @@ use crate::client::Sent;
 use crate::network::{Cut, Got, Pipe};
 use crate::request::Fate;
 use crate::response::Answer;
-use crate::store::Model;
+use crate::store::{Model, id_of};
 use crate::timeline::{Event, MS, Micros, Timeline};
 
 /// No connection takes more steps than this without waiting.
@@ -397,8 +397,8 @@ impl Driver {
             Job::Call(_, request) => {
                 self.check_open(0, 0, "a call", around.store);
                 (self.eager, self.answering) = (false, false);
-                if let Request::PutObject(put) = &**request {
-                    let id = put.metadata.user.first().and_then(|(_, id)| id.parse::<u32>().ok());
+                if let Request::PutObject(_) | Request::UploadPart(_) = &**request {
+                    let id = id_of(request);
                     let sent = around.sent.iter().find(|sent| Some(sent.plan.id) == id);
                     let sent = sent.expect("an upload that was sent");
                     self.eager = self.received > sent.start + sent.plan.head as u64;
