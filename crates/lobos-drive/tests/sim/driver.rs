@@ -70,6 +70,8 @@ pub(crate) struct Driver {
     half_closed: bool,
     /// What is answered from now on is the last answer.
     finishing: bool,
+    /// Uploads that are half here are given up.
+    leaving: bool,
     /// Final answers that are out.
     pub(crate) answers: usize,
     /// The server has stopped before this connection was done.
@@ -113,6 +115,7 @@ impl Driver {
             partial: None,
             half_closed: false,
             finishing: false,
+            leaving: false,
             answers: 0,
             is_cut: false,
         }
@@ -179,6 +182,7 @@ impl Driver {
         let Some(session) = &mut self.session else { return };
         // What is half out already could not know.
         self.finishing |= self.writing != Some(false);
+        self.leaving |= phase >= Phase::Leaving;
         self.is_cut |= phase == Phase::Over;
         session.stop(phase);
         if self.work.is_none() {
@@ -408,6 +412,7 @@ impl Driver {
             }
             Job::Append(..) | Job::Held(..) | Job::Commit(..) => {
                 self.check_open(1, 0, "a job", around.store);
+                assert!(!self.leaving, "an upload goes on though the server leaves");
             }
             Job::Warm(..) => panic!("only a turn knows of cold bytes"),
         }
