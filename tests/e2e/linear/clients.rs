@@ -11,6 +11,7 @@ use crate::linear::checker::{Action, Answer, Event, Value, is_linearizable};
 use crate::support::dice::Dice;
 use crate::support::http::{Request, Response};
 use crate::support::server::Server;
+use crate::support::xml;
 
 /// Keys that everything is done to; the second is kept aside.
 const KEYS: [&str; 2] = ["d/k", "a//k"];
@@ -129,7 +130,7 @@ impl<'h> Client<'h> {
 
     fn one(&mut self) {
         let key = KEYS[self.dice.below(KEYS.len())];
-        match self.dice.below(16) {
+        match self.dice.below(17) {
             0..=3 => self.get(key),
             4 | 5 => self.put(key),
             6 => self.put_if_absent(key),
@@ -139,6 +140,7 @@ impl<'h> Client<'h> {
             11 | 12 => self.append(key),
             13 => self.copy(key),
             14 => self.complete(key),
+            15 => self.delete_many(),
             _ => self.list(),
         }
     }
@@ -277,6 +279,34 @@ impl<'h> Client<'h> {
         self.write(key, &request, Action::Put(body));
     }
 
+    /// All keys in any order, each as it is or as this client has last seen it.
+    fn delete_many(&mut self) {
+        let mut keys = KEYS;
+        keys.rotate_left(self.dice.below(KEYS.len()));
+        let (mut document, mut actions) = (String::from("<Delete>"), Vec::new());
+        for key in keys {
+            let last = self.seen.get(key).cloned();
+            let (tag, action) = match last.filter(|_| self.dice.below(2) == 0) {
+                Some((old, etag)) => (format!("<ETag>{etag}</ETag>"), Action::DeleteIfMatch(old)),
+                None => (String::new(), Action::Delete),
+            };
+            document += &format!("<Object><Key>{key}</Key>{tag}</Object>");
+            actions.push((key, action));
+        }
+        document += "</Delete>";
+        let md5 = digest(Algorithm::Md5, document.as_bytes()).to_base64();
+        let request = self.request("POST", "?delete").header("Content-MD5", md5).body(document);
+        let (asked, answered, response) = self.ask(&request);
+        let errors = response.as_ref().map(|response| {
+            assert_eq!(response.status, 200, "{}", response.text());
+            response.all("Error")
+        });
+        for (key, action) in actions {
+            let answer = errors.as_ref().map_or(Answer::Unknown, |errors| deleted(key, errors));
+            self.note(key, (asked, answered), action, answer);
+        }
+    }
+
     /// A look at every key; where the tag tells the bytes, a read.
     fn list(&mut self) {
         let request = self.request("GET", "?list-type=2");
@@ -294,5 +324,18 @@ impl<'h> Client<'h> {
             };
             self.note(key, (asked, answered), action, answer);
         }
+    }
+}
+
+/// What a DeleteObjects with these errors says of a key.
+fn deleted(key: &str, errors: &[String]) -> Answer {
+    let of_key = |error: &&String| xml::all(error, "Key") == [key];
+    let Some(error) = errors.iter().find(of_key) else { return Answer::Done };
+    match xml::all(error, "Code").concat().as_str() {
+        "PreconditionFailed" => Answer::Refused,
+        "NoSuchKey" => Answer::Missing,
+        "InternalError" | "OperationAborted" | "SlowDown" | "StorageFull" => Answer::Unknown,
+        "ConditionalRequestConflict" => Answer::Nothing,
+        other => panic!("{other}"),
     }
 }

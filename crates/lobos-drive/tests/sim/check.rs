@@ -1,12 +1,15 @@
 //! Holds what clients see against the log of the store: every answer must have been true at some
 //! moment between its request and itself, in the order of its connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::client::{Client, Sent};
 use crate::request::{Condition, Fate, Kind, MAX_KEYS, Plan};
 use crate::response::Answer;
-use crate::store::{State, Version};
+use crate::store::{Change, State, Version, What};
+
+#[path = "check/parts.rs"]
+mod parts;
 
 /// How a request was sent and answered.
 pub(crate) struct Situation {
@@ -38,7 +41,7 @@ pub(crate) fn answer(state: &State, plan: &Plan, answer: &Answer, at: &Situation
         assert!(status >= 400, "{context}: it should have been refused");
         return at.low;
     }
-    if status == 400 {
+    if status == 400 && !parts::is_refusal(plan, answer) {
         assert!(at.cut && !at.all_sent, "{context}: {}", String::from_utf8_lossy(&answer.body));
         return at.low;
     }
@@ -81,6 +84,7 @@ pub(crate) fn answer(state: &State, plan: &Plan, answer: &Answer, at: &Situation
             assert_eq!(status, 200, "{context}");
             first(moments, |n| list(state, answer, n, (prefix, after, MAX_KEYS.min(*most))))
         }
+        Kind::Multipart(of) => parts::answer(state, (plan.id, of), answer, at, &context),
         Kind::Other => Some(at.low),
     };
     found.unwrap_or_else(|| panic!("{context}: never true since change {}", at.low))
@@ -90,7 +94,8 @@ pub(crate) fn answer(state: &State, plan: &Plan, answer: &Answer, at: &Situation
 fn check_closing(plan: &Plan, answer: &Answer, at: &Situation, context: &str) {
     let closes = answer.closes();
     let done = answer.status < 400 && plan.fate == Fate::Fine;
-    let small = matches!(plan.kind, Kind::Get { .. } | Kind::Head { .. } | Kind::List { .. });
+    let small = matches!(plan.kind, Kind::Head { .. } | Kind::List { .. });
+    let small = small || plan.kind.means_no_body();
     if (done || small) && !plan.may_close && !at.cut && !at.stopping {
         assert!(!closes, "{context}: closes for no reason");
     }
@@ -105,12 +110,18 @@ fn first(moments: std::ops::RangeInclusive<u64>, fits: impl Fn(u64) -> bool) -> 
 }
 
 fn put(state: &State, plan: &Plan, answer: &Answer, at: &Situation, context: &str) -> Option<u64> {
-    let change = state.changes.iter().find(|change| change.upload == Some(plan.id));
-    let change = change.unwrap_or_else(|| panic!("{context}: not stored"));
-    let version = change.version.as_ref().expect("an upload has a version");
+    let change = made(state, plan.id, at, context);
+    let What::Stored(version) = &change.what else { panic!("{context}: not stored") };
     assert_eq!(answer.tag(), Some(version.etag.as_str()), "{context}");
-    assert!(change.number > at.low, "{context}: stored too early");
     Some(change.number)
+}
+
+/// What a request has changed.
+fn made<'s>(state: &'s State, id: u32, at: &Situation, context: &str) -> &'s Change {
+    let change = state.changes.iter().find(|change| change.request == Some(id));
+    let change = change.unwrap_or_else(|| panic!("{context}: nothing was done"));
+    assert!(change.number > at.low, "{context}: done too early");
+    change
 }
 
 /// Whether a condition fails on this object.
@@ -175,19 +186,28 @@ pub(crate) fn log(state: &State, clients: &[Client]) {
     for (owner, account) in state.accounts.iter().enumerate() {
         assert_eq!((account.sinks, account.sources), (0, 0), "#{owner} left something open");
     }
-    let mut uploads = BTreeMap::new();
+    let mut done = BTreeSet::new();
     let mut deletions: BTreeMap<(usize, &str), usize> = BTreeMap::new();
     for change in &state.changes {
         let Some(owner) = change.owner else { continue };
-        let (client, key) = (&clients[owner], change.key.as_str());
-        let Some(version) = &change.version else {
-            *deletions.entry((owner, key)).or_default() += 1;
+        let client = &clients[owner];
+        if matches!(change.what, What::Deleted) {
+            *deletions.entry((owner, change.key.as_str())).or_default() += 1;
             continue;
-        };
-        let sent = client.sent.iter().find(|sent| Some(sent.plan.id) == change.upload);
-        let sent = sent.unwrap_or_else(|| panic!("#{owner}: an upload of nobody"));
-        check_upload(state, client, sent, version, (key, change.number));
-        assert!(uploads.insert(sent.plan.id, ()).is_none(), "{} is stored twice", sent.plan.id);
+        }
+        let sent = client.sent.iter().find(|sent| Some(sent.plan.id) == change.request);
+        let sent = sent.unwrap_or_else(|| panic!("#{owner}: a change of nobody"));
+        let id = sent.plan.id;
+        let taken = |status| matches!(status, 200 | 204);
+        assert!(sent.status.is_none_or(taken), "{id} is done, though refused");
+        assert!(!state.failed.contains(&id), "{id} has failed");
+        assert!(client.has_sent(sent), "{id} is done though it was cut or wrong");
+        assert!(done.insert(id), "{id} is done twice");
+        match &sent.plan.kind {
+            Kind::Put { .. } => check_upload(state, sent, change),
+            Kind::Multipart(of) => parts::change(state, (id, of), change),
+            _ => panic!("{id} changes nothing"),
+        }
     }
     for ((owner, key), count) in deletions {
         let client = &clients[owner];
@@ -204,18 +224,21 @@ pub(crate) fn log(state: &State, clients: &[Client]) {
     }
 }
 
-fn check_upload(state: &State, client: &Client, sent: &Sent, version: &Version, at: (&str, u64)) {
-    let (key, number) = at;
+fn check_upload(state: &State, sent: &Sent, change: &Change) {
     let id = sent.plan.id;
-    let Kind::Put { key: own, content, condition } = &sent.plan.kind else {
+    let (Kind::Put { key, content, condition }, What::Stored(version)) =
+        (&sent.plan.kind, &change.what)
+    else {
         panic!("{id} is no upload");
     };
-    assert_eq!(*own, key, "{id}");
-    assert!(sent.status.is_none_or(|status| status == 200), "{id} is stored, though refused");
-    assert!(!state.failed_uploads.contains(&id), "{id} has failed");
-    assert!(client.has_sent(sent), "{id} is stored though it was cut or wrong");
+    assert_eq!(*key, change.key, "{id}");
     assert!(*version.data == content.0[..], "{id} is stored with other bytes");
-    let before = state.object(key, number - 1);
+    check_condition(state, condition.as_ref(), change, id);
+}
+
+/// Whether the condition of a write held when it was done.
+fn check_condition(state: &State, condition: Option<&Condition>, change: &Change, id: u32) {
+    let before = state.object(&change.key, change.number - 1);
     let held = match condition {
         None => true,
         Some(Condition::Absent) => before.is_none(),

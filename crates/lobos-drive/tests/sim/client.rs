@@ -1,13 +1,16 @@
 //! A virtual client: what it sends, when it misbehaves, and what it makes of the answers.
 
+use std::collections::BTreeMap;
+
 use lobos_drive::Phase;
 
 use crate::check;
 use crate::network::{Cut, Got, Pipe};
-use crate::request::{self, Fate, Kind, Plan};
+use crate::request::parts::{self, Multipart, Step};
+use crate::request::{self, Fate, KEYS, Kind, Known, Plan};
 use crate::response::Answer;
 use crate::rng::Rng;
-use crate::store::Model;
+use crate::store::{Model, What};
 use crate::timeline::{Event, MS, Micros, Timeline};
 
 /// One request on its way.
@@ -51,6 +54,8 @@ struct Habits {
     /// Waits only so long for `100 Continue`.
     impatient: Option<Micros>,
     think: usize,
+    /// So many of a hundred requests are about uploads in parts.
+    multipart: usize,
     /// FIN as soon as its last request is out, or after the last answer, or never.
     last: Last,
 }
@@ -119,6 +124,7 @@ impl Client {
             stubborn: rng.chance(60),
             impatient: rng.chance(40).then(|| rng.between(0, 300) as u64 * MS),
             think: rng.pick(&[0, 0, 50, 1000]),
+            multipart: rng.pick(&[0, 40, 90]),
             last: rng.pick(&[Last::EndAtOnce, Last::EndLater, Last::Wait]),
         };
         let left = rng.between(1, 6);
@@ -197,7 +203,8 @@ impl Client {
             self.left -= 1;
             let index = self.sent.len();
             let id = (self.id * 100 + index) as u32;
-            let plan = request::any(id, &self.tags, &mut reach.line.rng);
+            let known = Known { tags: self.tags.clone(), uploads: self.uploads(reach.store) };
+            let plan = request::any(id, &known, self.habits.multipart, &mut reach.line.rng);
             let start = self.stream.len();
             self.stream.extend_from_slice(&plan.wire);
             let end = self.stream.len();
@@ -223,6 +230,33 @@ impl Client {
             let (start, end) = (start as u64, end as u64);
             self.sent.push(Sent { plan, start, end, first: 0, status: None });
         }
+    }
+
+    /// Clients tell each other of uploads and parts; of those that it has only just sent this one
+    /// knows, too.
+    fn uploads(&self, store: &Model) -> Vec<parts::Known> {
+        let state = store.state();
+        let begun = state.changes.iter().filter_map(|change| match &change.what {
+            What::Begun(name) => Some((name, KEYS.into_iter().find(|key| *key == change.key)?)),
+            _ => None,
+        });
+        let known = |(name, key): (&String, &'static str)| {
+            let pending = state.pending.get(name);
+            let mut parts: BTreeMap<u32, String> = BTreeMap::new();
+            let there = pending.into_iter().flat_map(|pending| &pending.parts);
+            parts.extend(there.map(|(number, part)| (*number, part.etag.as_str().to_owned())));
+            for sent in &self.sent[self.answered..] {
+                if let Kind::Multipart(Multipart { upload, step, .. }) = &sent.plan.kind
+                    && upload == name
+                    && let Step::Part { number, content } = step
+                {
+                    parts.insert(*number, parts::tag(&content.0));
+                }
+            }
+            let parts = parts.into_iter().collect();
+            parts::Known { key, name: name.clone(), parts, over: pending.is_none() }
+        };
+        begun.map(known).collect()
     }
 
     fn transmit(&mut self, reach: &mut Reach<'_>) {
@@ -362,13 +396,11 @@ impl Client {
         self.floor = check::answer(&reach.store.state(), &sent.plan, answer, &situation);
         self.failures +=
             usize::from(answer.status >= 500 && answer.status != 501 && answer.status != 505);
-        if let (Kind::Put { key, .. } | Kind::Get { key, .. }, Some(tag)) =
-            (&sent.plan.kind, answer.tag())
-        {
-            self.tags.push((key, format!("\"{tag}\"")));
+        if let Some((key, tag)) = seen(&sent.plan, answer) {
+            self.tags.push((key, tag));
         }
         let body = sent.plan.wire.len() - sent.plan.head;
-        let dropped = answer.status >= 400 || matches!(sent.plan.kind, Kind::Get { .. });
+        let dropped = answer.status >= 400 || sent.plan.kind.means_no_body();
         let broken = sent.plan.fate == Fate::Broken;
         self.unwanted = dropped && (broken || body > request::DRAIN);
         self.last = answer.closes();
@@ -409,7 +441,7 @@ impl Client {
             }
         }
         let partial = !self.inbox.is_empty();
-        let upload = next.is_some_and(|sent| matches!(sent.plan.kind, Kind::Put { .. }));
+        let upload = next.is_some_and(|sent| sent.plan.kind.is_upload());
         let left = reach.phase == Phase::Over || (reach.phase == Phase::Leaving && upload);
         assert!(!partial || cuts > 0 || left, "#{}: a cut answer", self.id);
         self.close(reach);
@@ -439,8 +471,23 @@ impl Client {
         self.answered >= answers || left.into_iter().any(|trouble| self.is_in(trouble))
     }
 
-    /// Whether all bytes of a request went out.
+    /// Whether all bytes of a request went out that mean something.
     pub(crate) fn has_sent(&self, sent: &Sent) -> bool {
-        self.out as u64 >= sent.end && sent.plan.fate == Fate::Fine
+        let head = sent.start + sent.plan.head as u64;
+        let end = if sent.plan.kind.means_no_body() { head } else { sent.end };
+        self.out as u64 >= end && sent.plan.fate == Fate::Fine
+    }
+}
+
+/// The tag of an object that an answer tells.
+fn seen(plan: &Plan, answer: &Answer) -> Option<(&'static str, String)> {
+    match &plan.kind {
+        Kind::Put { key, .. } | Kind::Get { key, .. } => {
+            Some((key, format!("\"{}\"", answer.tag()?)))
+        }
+        Kind::Multipart(Multipart { key, step: Step::Complete { .. }, .. }) => {
+            answer.elements("ETag").pop().map(|tag| (*key, tag))
+        }
+        _ => None,
     }
 }

@@ -39,6 +39,14 @@ impl Framing {
         }
     }
 
+    /// Any framing of a body whose x-amz-checksum-* are about something else.
+    pub(crate) fn beside(content: Vec<u8>, rng: &mut Rng) -> Self {
+        let this = Self::any(content.clone(), rng);
+        let sum = |name: &str| name.starts_with("x-amz-checksum-") || name == "x-amz-trailer";
+        let sums = this.headers.iter().any(|(name, _)| sum(name));
+        if sums { Self::bare(content, rng) } else { this }
+    }
+
     /// With a Content-Length, or chunked; a checksum in a header, or none.
     pub(crate) fn plain(content: Vec<u8>, rng: &mut Rng) -> Self {
         let mut this = Self { headers: Vec::new(), wire: Vec::new(), fate: Fate::Fine };

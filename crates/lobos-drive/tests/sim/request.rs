@@ -7,6 +7,10 @@ use lobos_proto::digest::{Algorithm, digest};
 use crate::framing::{Framing, chunked};
 use crate::rng::Rng;
 use crate::store::BUCKET;
+use parts::{Multipart, Step};
+
+#[path = "request/parts.rs"]
+pub(crate) mod parts;
 
 /// All keys that are ever written. One must be escaped in XML, one in a URL.
 pub(crate) const KEYS: [&str; 5] = ["a", "b", "dir/c", "e f+\u{fc}", "x&y"];
@@ -74,8 +78,26 @@ pub(crate) enum Kind {
         after: &'static str,
         most: usize,
     },
+    Multipart(Multipart),
     /// Nothing that a store is asked.
     Other,
+}
+
+impl Kind {
+    /// Whether its bytes go to a sink.
+    pub(crate) fn is_upload(&self) -> bool {
+        let part = |of: &Multipart| matches!(of.step, Step::Part { .. });
+        matches!(self, Self::Put { .. }) || matches!(self, Self::Multipart(of) if part(of))
+    }
+
+    /// Whether a body is dropped, if there is one.
+    pub(crate) fn means_no_body(&self) -> bool {
+        match self {
+            Self::Get { .. } => true,
+            Self::Multipart(of) => !matches!(of.step, Step::Part { .. } | Step::Complete { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// What the server is to think of it.
@@ -87,6 +109,20 @@ pub(crate) enum Fate {
     Refused,
     /// An error that ends the connection, and nothing changes.
     Broken,
+}
+
+/// What a client knows when it plans.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Entity tags.
+    pub(crate) tags: Vec<(&'static str, String)>,
+    pub(crate) uploads: Vec<parts::Known>,
+}
+
+impl Known {
+    fn tag(&self, key: &str) -> Option<String> {
+        self.tags.iter().rfind(|(k, _)| *k == key).map(|(_, tag)| tag.clone())
+    }
 }
 
 /// One request.
@@ -116,14 +152,7 @@ struct Draft {
 
 impl Draft {
     fn new(method: &str, key: &str, query: &str, rng: &mut Rng) -> Self {
-        let mut head = format!("{method} /{BUCKET}/");
-        for byte in key.bytes() {
-            if byte.is_ascii_alphanumeric() || byte == b'/' {
-                head.push(char::from(byte));
-            } else {
-                let _ = write!(head, "%{byte:02X}");
-            }
-        }
+        let mut head = format!("{method} /{BUCKET}/{}", encoded(key));
         // HTTP/1.0 has no chunked bodies and no second request, unless somebody asks for it.
         let old = method != "PUT" && method != "POST" && rng.chance(4);
         let minor = u8::from(!old);
@@ -151,14 +180,29 @@ impl Draft {
     }
 }
 
-/// Any request. `tags` are entity tags that this client has seen.
-pub(crate) fn any(id: u32, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
-    let keys = if rng.chance(30) { &KEYS[..] } else { &KEYS[..3] };
-    let key = rng.pick(keys);
+/// A key in a URL.
+fn encoded(key: &str) -> String {
+    let mut url = String::new();
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'/' {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    url
+}
+
+/// Any request; so many of a hundred are about uploads in parts.
+pub(crate) fn any(id: u32, known: &Known, multipart: usize, rng: &mut Rng) -> Plan {
+    if rng.chance(multipart) {
+        return parts::any(id, known, rng);
+    }
+    let key = any_key(rng);
     match rng.between(0, 99) {
-        0..=31 => put(id, key, tags, rng),
+        0..=31 => put(id, key, known, rng),
         32..=39 => form(id, key, rng),
-        40..=64 => get(id, key, tags, rng),
+        40..=64 => get(id, key, known, rng),
         65..=72 => {
             let draft = Draft::new("HEAD", key, "", rng);
             draft.finish(id, Kind::Head { key }, Fate::Fine)
@@ -173,7 +217,12 @@ pub(crate) fn any(id: u32, tags: &[(&'static str, String)], rng: &mut Rng) -> Pl
     }
 }
 
-fn get(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
+fn any_key(rng: &mut Rng) -> &'static str {
+    let keys = if rng.chance(30) { &KEYS[..] } else { &KEYS[..3] };
+    rng.pick(keys)
+}
+
+fn get(id: u32, key: &'static str, known: &Known, rng: &mut Rng) -> Plan {
     let mut draft = Draft::new("GET", key, "", rng);
     if rng.chance(10) {
         draft.line("Origin", "https://page.example");
@@ -187,12 +236,16 @@ fn get(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rn
         let last = last.map(|last| last.to_string()).unwrap_or_default();
         draft.line("Range", &format!("bytes={first}-{last}"));
     }
-    let known = tags.iter().find(|(k, _)| *k == key);
-    let unless = known.filter(|_| rng.chance(30)).map(|(_, tag)| tag.clone());
+    let seen = known.tags.iter().find(|(k, _)| *k == key);
+    let unless = seen.filter(|_| rng.chance(30)).map(|(_, tag)| tag.clone());
     if let Some(tag) = &unless {
         draft.line("If-None-Match", tag);
     }
-    // A body that means nothing.
+    finish_bodiless(draft, id, Kind::Get { key, range, unless }, Fate::Fine, rng)
+}
+
+/// Maybe with a body that means nothing.
+fn finish_bodiless(mut draft: Draft, id: u32, kind: Kind, fate: Fate, rng: &mut Rng) -> Plan {
     if rng.chance(8) {
         let dropped = rng.between(1, 3 * DRAIN);
         draft.body = vec![b'\n'; dropped];
@@ -202,8 +255,10 @@ fn get(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rn
         } else {
             draft.line("Content-Length", &dropped.to_string());
         }
+    } else if rng.chance(10) {
+        draft.line("Content-Length", "0");
     }
-    let mut plan = draft.finish(id, Kind::Get { key, range, unless }, Fate::Fine);
+    let mut plan = draft.finish(id, kind, fate);
     plan.may_close |= plan.wire.len() - plan.head > DRAIN;
     plan
 }
@@ -249,8 +304,7 @@ fn is_digest(header: &str) -> bool {
     of_body || matches!(header, "Content-MD5" | "x-amz-trailer")
 }
 
-fn put(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rng) -> Plan {
-    let content = rng.content(OBJECT - 1);
+fn put(id: u32, key: &'static str, known: &Known, rng: &mut Rng) -> Plan {
     let query = if rng.chance(4) { "?acl" } else { "" };
     let mut fate = if query.is_empty() { Fate::Fine } else { Fate::Refused };
     let mut draft = Draft::new("PUT", key, query, rng);
@@ -259,10 +313,15 @@ fn put(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rn
         fate = Fate::Refused;
     }
     draft.line("x-amz-meta-id", &id.to_string());
-    let known: Vec<_> = tags.iter().filter(|(k, _)| *k == key).collect();
+    let condition = condition(&mut draft, key, known, rng);
+    let kind = |content| Kind::Put { key, content, condition };
+    finish_upload(draft, id, OBJECT - 1, fate, kind, rng)
+}
+
+fn condition(draft: &mut Draft, key: &str, known: &Known, rng: &mut Rng) -> Option<Condition> {
     let condition = match rng.between(0, 9) {
         0 | 1 => Some(Condition::Absent),
-        2 | 3 => known.last().map(|(_, tag)| Condition::Matches(tag.clone())),
+        2 | 3 => known.tag(key).map(Condition::Matches),
         _ => None,
     };
     match &condition {
@@ -270,22 +329,33 @@ fn put(id: u32, key: &'static str, tags: &[(&'static str, String)], rng: &mut Rn
         Some(Condition::Matches(tag)) => draft.line("If-Match", tag),
         None => {}
     }
+    condition
+}
+
+/// With the bytes of an object or a part, of so many at most, but sometimes of too many.
+fn finish_upload(
+    mut draft: Draft,
+    id: u32,
+    largest: usize,
+    mut fate: Fate,
+    kind: impl FnOnce(Content) -> Kind,
+    rng: &mut Rng,
+) -> Plan {
     draft.expects = rng.chance(20);
     if rng.chance(4) {
         // Too large, said beforehand or not.
         let content = vec![b'x'; OBJECT + rng.between(1, 1500)];
         let framing = Framing::plain(content, rng);
-        let kind = Kind::Put { key, content: Content(Vec::new()), condition };
         let broken = framing.fate == Fate::Broken;
         let fate = if broken { Fate::Broken } else { Fate::Refused };
-        return finish_body(draft, framing, id, kind, fate);
+        return finish_body(draft, framing, id, kind(Content(Vec::new())), fate);
     }
+    let content = rng.content(largest);
     let framing = Framing::any(content.clone(), rng);
     if fate == Fate::Fine || framing.fate == Fate::Broken {
         fate = framing.fate;
     }
-    let content = Content(content);
-    finish_body(draft, framing, id, Kind::Put { key, content, condition }, fate)
+    finish_body(draft, framing, id, kind(Content(content)), fate)
 }
 
 /// A form of a browser; most of its file looks like delimiters.

@@ -4,16 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lobos_proto::digest::Hasher;
+use lobos_proto::digest::{Digests, Hasher};
 use lobos_proto::op::{
     DeleteObjects, Deleted, Deletions, ListObjects, ListedObject, ObjectResponse, Page, PutObject,
+    UploadPart,
 };
 use lobos_proto::{
-    Checksum, Code, ETag, Error, Expected, ObjectInfo, Outcome, Request, Response, Sink, Source,
-    Store, Stored, Timestamp,
+    Checksum, Code, ETag, Error, Expected, Metadata, ObjectInfo, Outcome, Request, Response, Sink,
+    Source, Store, Stored, Timestamp,
 };
 
 use crate::rng::Rng;
+use parts::Pending;
+
+#[path = "store/parts.rs"]
+mod parts;
+
+pub(crate) use parts::Part;
 
 /// The only bucket.
 pub(crate) const BUCKET: &str = "sim";
@@ -29,12 +36,34 @@ pub(crate) struct Version {
 pub(crate) struct Change {
     pub(crate) number: u64,
     pub(crate) key: String,
-    /// `None` is a deletion.
-    pub(crate) version: Option<Arc<Version>>,
-    /// x-amz-meta-id of the upload.
-    pub(crate) upload: Option<u32>,
+    pub(crate) what: What,
+    /// The request that it was asked by.
+    pub(crate) request: Option<u32>,
     /// The connection that it came by; `None` before there were any.
     pub(crate) owner: Option<usize>,
+}
+
+/// What one change has changed. Uploads in parts have names.
+pub(crate) enum What {
+    Stored(Arc<Version>),
+    Deleted,
+    Begun(String),
+    /// In the place of one with the same number.
+    Part(String, u32, Arc<Part>),
+    /// The object that the upload became.
+    Completed(String, Arc<Version>),
+    Aborted(String),
+}
+
+impl Change {
+    /// What is at the key from now on, if that has changed.
+    fn object(&self) -> Option<Option<&Arc<Version>>> {
+        match &self.what {
+            What::Stored(version) | What::Completed(_, version) => Some(Some(version)),
+            What::Deleted => Some(None),
+            What::Begun(_) | What::Part(..) | What::Aborted(_) => None,
+        }
+    }
 }
 
 /// How often what fails, in per cent.
@@ -61,8 +90,10 @@ pub(crate) struct Account {
 pub(crate) struct State {
     pub(crate) changes: Vec<Change>,
     pub(crate) accounts: Vec<Account>,
-    /// Uploads that were made to fail.
-    pub(crate) failed_uploads: BTreeSet<u32>,
+    /// The uploads in parts that are under way.
+    pub(crate) pending: BTreeMap<String, Pending>,
+    /// Requests that were made to fail.
+    pub(crate) failed: BTreeSet<u32>,
     /// What a driver must never do to a store.
     pub(crate) violations: Vec<String>,
     /// Whose job runs now.
@@ -80,7 +111,8 @@ impl Model {
         Self(Arc::new(Mutex::new(State {
             changes: Vec::new(),
             accounts: vec![Account::default(); connections],
-            failed_uploads: BTreeSet::new(),
+            pending: BTreeMap::new(),
+            failed: BTreeSet::new(),
             violations: Vec::new(),
             owner: 0,
             rates,
@@ -99,38 +131,52 @@ impl State {
         self.changes.len() as u64
     }
 
-    pub(crate) fn change(
+    /// Adds a change that has happened.
+    fn log(&mut self, key: &str, what: What, request: Option<u32>, owner: Option<usize>) {
+        let number = self.last() + 1;
+        self.changes.push(Change { number, key: key.to_owned(), what, request, owner });
+    }
+
+    /// When the next change happens.
+    fn moment(&self) -> Timestamp {
+        Timestamp::from_unix(1_700_000_001 + self.last() as i64, 0)
+    }
+
+    fn version(&mut self, data: Arc<[u8]>) -> Arc<Version> {
+        let (number, modified) = (self.last() + 1, self.moment());
+        let etag = ETag::opaque(number, self.rng.next());
+        Arc::new(Version { etag, data, modified })
+    }
+
+    /// Stores an object.
+    pub(crate) fn put(
         &mut self,
         key: &str,
-        data: Option<Arc<[u8]>>,
-        upload: Option<u32>,
+        data: Arc<[u8]>,
+        request: Option<u32>,
         owner: Option<usize>,
-    ) -> Option<Arc<Version>> {
-        let number = self.last() + 1;
-        let modified = Timestamp::from_unix(1_700_000_000 + number as i64, 0);
-        let version = data.map(|data| {
-            let etag = ETag::opaque(number, self.rng.next());
-            Arc::new(Version { etag, data, modified })
-        });
-        let made = version.clone();
-        self.changes.push(Change { number, key: key.to_owned(), version, upload, owner });
-        made
+    ) -> Arc<Version> {
+        let version = self.version(data);
+        self.log(key, What::Stored(Arc::clone(&version)), request, owner);
+        version
     }
 
     /// The object at a key after change `number`.
     pub(crate) fn object(&self, key: &str, number: u64) -> Option<&Arc<Version>> {
         let changes = self.changes[..number as usize].iter().rev();
-        changes.filter(|c| c.key == key).map(|c| c.version.as_ref()).next().flatten()
+        changes.filter(|c| c.key == key).find_map(Change::object).flatten()
     }
 
     /// All objects after change `number`.
     pub(crate) fn objects(&self, number: u64) -> BTreeMap<&str, &Arc<Version>> {
         let mut objects = BTreeMap::new();
         for change in &self.changes[..number as usize] {
-            match &change.version {
-                Some(version) => objects.insert(change.key.as_str(), version),
-                None => objects.remove(change.key.as_str()),
-            };
+            let key = change.key.as_str();
+            match change.object() {
+                Some(Some(version)) => drop(objects.insert(key, version)),
+                Some(None) => drop(objects.remove(key)),
+                None => {}
+            }
         }
         objects
     }
@@ -139,13 +185,13 @@ impl State {
         self.object(key, self.last())
     }
 
-    fn fails(&mut self, percent: usize, upload: Option<u32>) -> Result<(), Error> {
+    fn fails(&mut self, percent: usize, request: Option<u32>) -> Result<(), Error> {
         if !self.rng.chance(percent) {
             return Ok(());
         }
         let owner = self.owner;
         self.accounts[owner].failures += 1;
-        self.failed_uploads.extend(upload);
+        self.failed.extend(request);
         if self.rng.chance(10) {
             // A panic without a report on the terminal.
             std::panic::resume_unwind(Box::new("a store that panics"));
@@ -156,7 +202,7 @@ impl State {
     fn delete(&mut self, key: &str) {
         if self.current(key).is_some() {
             let owner = self.owner;
-            self.change(key, None, None, Some(owner));
+            self.log(key, What::Deleted, None, Some(owner));
         }
     }
 
@@ -191,20 +237,31 @@ impl State {
     }
 }
 
-fn upload_of(put: &PutObject) -> Option<u32> {
-    put.metadata.user.iter().find(|(name, _)| name == "id").and_then(|(_, id)| id.parse().ok())
+/// The client's own number of a request: in the metadata that an object is to have, or behind the
+/// name of the upload.
+pub(crate) fn id_of(request: &Request) -> Option<u32> {
+    let behind = |upload: &str| upload.split_once('/').and_then(|(_, id)| id.parse().ok());
+    match request {
+        Request::PutObject(put) => inside(&put.metadata),
+        Request::CreateMultipartUpload(create) => inside(&create.metadata),
+        Request::UploadPart(part) => behind(&part.upload),
+        Request::UploadPartCopy(copy) => behind(&copy.upload),
+        Request::CompleteMultipartUpload(complete) => behind(&complete.upload),
+        Request::AbortMultipartUpload(abort) => behind(&abort.upload),
+        _ => None,
+    }
+}
+
+fn inside(metadata: &Metadata) -> Option<u32> {
+    metadata.user.iter().find(|(name, _)| name == "id").and_then(|(_, id)| id.parse().ok())
 }
 
 impl Store for Model {
     fn call(&self, request: Request) -> Result<Outcome, Error> {
         let mut state = self.state();
-        let upload = match &request {
-            Request::PutObject(put) => upload_of(put),
-            _ => None,
-        };
+        let id = id_of(&request);
         let percent = state.rates.call;
-        state.fails(percent, upload)?;
-        let owner = state.owner;
+        state.fails(percent, id)?;
         match request {
             Request::GetObject(get) => {
                 let version = state.current(get.key.as_str()).cloned();
@@ -224,13 +281,29 @@ impl Store for Model {
                     let current = state.current(put.key.as_str()).map(|v| &v.etag);
                     put.conditions.check(current)?;
                 }
-                state.accounts[owner].sinks += 1;
-                let heavy = state.rates.heavy;
-                let heavy = state.rng.chance(heavy);
-                let hasher = Hasher::new(put.checksum.into_iter().chain(put.verify.clone()));
-                let (store, data) = (self.clone(), Vec::new());
-                let upload = Upload { store, owner, put: *put, data, hasher, heavy };
-                Ok(Outcome::Receive(Box::new(upload)))
+                let digests = put.checksum.into_iter().chain(put.verify.clone());
+                let hasher = Hasher::new(digests);
+                Ok(Outcome::Receive(Upload::open(
+                    self,
+                    &mut state,
+                    Announced::Object(put),
+                    hasher,
+                    id,
+                )))
+            }
+            Request::UploadPart(part) => {
+                if state.rng.chance(70) {
+                    state.find(&part.upload, &part.key)?;
+                }
+                let digests = part.checksum.into_iter().chain(part.verify.clone());
+                let hasher = Hasher::new(digests);
+                Ok(Outcome::Receive(Upload::open(
+                    self,
+                    &mut state,
+                    Announced::Part(part),
+                    hasher,
+                    id,
+                )))
             }
             Request::DeleteObject(delete) => {
                 state.delete(delete.key.as_str());
@@ -242,7 +315,7 @@ impl Store for Model {
             }
             Request::HeadBucket(_) => Ok(Outcome::Done(Response::HeadBucket)),
             Request::GetBucketConfiguration(get) => get.respond(None).map(Outcome::Done),
-            _ => Err(Error::new(Code::NotImplemented)),
+            request => state.multipart(request, id).map(Outcome::Done),
         }
     }
 
@@ -315,14 +388,64 @@ impl Drop for Content {
     }
 }
 
+/// What an upload is to become.
+enum Announced {
+    Object(Box<PutObject>),
+    Part(Box<UploadPart>),
+}
+
 /// An upload that becomes visible in one step.
 struct Upload {
     store: Model,
     owner: usize,
-    put: PutObject,
+    what: Announced,
+    id: Option<u32>,
     data: Vec<u8>,
     hasher: Hasher,
     heavy: bool,
+}
+
+impl Upload {
+    fn open(
+        store: &Model,
+        state: &mut State,
+        what: Announced,
+        hasher: Hasher,
+        id: Option<u32>,
+    ) -> Box<Self> {
+        let (store, owner, percent) = (store.clone(), state.owner, state.rates.heavy);
+        state.accounts[owner].sinks += 1;
+        let heavy = state.rng.chance(percent);
+        Box::new(Self { store, owner, what, id, data: Vec::new(), hasher, heavy })
+    }
+
+    fn announced(&self) -> Option<u64> {
+        match &self.what {
+            Announced::Object(put) => put.size,
+            Announced::Part(part) => part.size,
+        }
+    }
+
+    fn publish(&self, state: &mut State, computed: &Digests) -> Result<Response, Error> {
+        let data: Arc<[u8]> = self.data[..].into();
+        match &self.what {
+            Announced::Part(part) => {
+                let checksum = part.checksum.and_then(|a| computed.get(a));
+                let at = (part.upload.as_str(), &part.key, part.number);
+                let part = state.put_part(at, data, checksum, self.id)?;
+                Ok(Response::UploadPart(part.stored()))
+            }
+            Announced::Object(put) => {
+                let key = put.key.as_str();
+                put.conditions.check(state.current(key).map(|v| &v.etag))?;
+                let size = data.len() as u64;
+                let etag = state.put(key, data, self.id, Some(self.owner)).etag;
+                let checksum = put.checksum.and_then(|a| computed.get(a));
+                let checksums = checksum.into_iter().map(Checksum::full).collect();
+                Ok(Response::PutObject(Stored { etag, size, checksums }))
+            }
+        }
+    }
 }
 
 impl Sink for Upload {
@@ -332,7 +455,7 @@ impl Sink for Upload {
             state.violations.push("an empty append, or one for another connection".into());
         }
         let percent = state.rates.append;
-        state.fails(percent, upload_of(&self.put))?;
+        state.fails(percent, self.id)?;
         self.data.extend_from_slice(data);
         self.hasher.update(data);
         Ok(())
@@ -340,26 +463,19 @@ impl Sink for Upload {
 
     fn commit(mut self: Box<Self>, expected: &Expected) -> Result<Response, Error> {
         let mut state = self.store.state();
-        let upload = upload_of(&self.put);
         let percent = state.rates.commit;
-        state.fails(percent, upload)?;
+        state.fails(percent, self.id)?;
         let hasher = std::mem::replace(&mut self.hasher, Hasher::new([]));
         let computed = hasher.finish();
         if let Some(missing) = expected.algorithms().find(|a| computed.get(*a).is_none()) {
             state.violations.push(format!("{missing:?} was promised but never asked for"));
         }
         expected.check(&computed)?;
-        let size = self.data.len() as u64;
-        if self.put.size.is_some_and(|announced| announced != size) {
-            state.violations.push(format!("{size} bytes of {:?} committed", self.put.size));
+        let (size, announced) = (self.data.len() as u64, self.announced());
+        if announced.is_some_and(|announced| announced != size) {
+            state.violations.push(format!("{size} bytes of {announced:?} committed"));
         }
-        let key = self.put.key.as_str();
-        self.put.conditions.check(state.current(key).map(|v| &v.etag))?;
-        let version = state.change(key, Some(self.data[..].into()), upload, Some(self.owner));
-        let etag = version.expect("a version").etag;
-        let checksum = self.put.checksum.and_then(|a| computed.get(a));
-        let checksums = checksum.into_iter().map(Checksum::full).collect();
-        Ok(Response::PutObject(Stored { etag, size, checksums }))
+        self.publish(&mut state, &computed)
     }
 
     fn is_heavy(&self) -> bool {

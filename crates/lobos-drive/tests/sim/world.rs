@@ -10,6 +10,7 @@ use crate::check;
 use crate::client::{Client, Reach};
 use crate::driver::{Driver, Surroundings};
 use crate::network::{Pipe, slowest};
+use crate::request::parts::NUMBERS;
 use crate::request::{DELETE_KEYS, DRAIN, FORM, HEAD, KEYS, MAX_KEYS, OBJECT};
 use crate::store::{Model, Rates};
 use crate::timeline::{Event, MS, Micros, Timeline};
@@ -46,7 +47,17 @@ impl World {
         for key in KEYS {
             if line.rng.chance(50) {
                 let content = line.rng.content(OBJECT);
-                store.state().change(key, Some(content.into()), None, None);
+                store.state().put(key, content.into(), None, None);
+            }
+            if line.rng.chance(25) {
+                let upload = store.state().begin(key, None, None);
+                for number in NUMBERS {
+                    if line.rng.chance(50) {
+                        let content = line.rng.content(700).into();
+                        let at = (upload.as_str(), number);
+                        store.state().add_part(at, content, None, (None, None));
+                    }
+                }
             }
         }
         let config = Arc::new(config());
