@@ -402,6 +402,16 @@ fn attributes_that_others_wrote(server: &Server) {
     let length = getxattr(&path, "user.lobos", &mut good[..]).unwrap();
     good.truncate(length);
     let mut connection = server.connect();
+    for at in 0..good.len() {
+        // What has a meaning in a head, and what no name, no value, or no header has.
+        for byte in *b"\0\n\r :\x01\x7f" {
+            let mut value = good.clone();
+            value[at] = byte;
+            setxattr(&path, "user.lobos", &value, XattrFlags::empty()).unwrap();
+            let got = server.request("GET", "/bench/k").on(&mut connection);
+            assert_eq!((got.status, got.text()), (200, "hello"), "{value:?}");
+        }
+    }
     for round in 0..150 {
         let mut value = good.clone();
         match round % 3 {

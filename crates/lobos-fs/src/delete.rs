@@ -50,13 +50,12 @@ pub(crate) enum Evicted {
     Changed(Stamp),
 }
 
-/// Removes an object that has this size and mtime still.
+/// Removes an object that has this size and mtime still. The lock of the key is held.
 pub(crate) fn evict(
     bucket: &Bucket,
     key: &Key,
     (size, modified): (u64, u64),
 ) -> Result<Evicted, Error> {
-    let _locked = bucket.shared().locks.lock(bucket, key.as_str());
     let held = locks::between_processes(bucket, key.as_str(), Write::Plain);
     let held = held.map_err(|e| bucket.failed(e))?;
     match object::find_kept(bucket, key)? {

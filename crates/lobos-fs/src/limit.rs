@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,9 @@ use lobos_proto::{BucketName, Key, Source};
 use crate::bucket::Bucket;
 use crate::delete::{self, Evicted};
 use crate::list::Lister;
+use crate::meta::Stamp;
 use crate::roots::{Roots, Sure};
-use crate::warn;
+use crate::{object, warn};
 
 /// How often all buckets are gone through; large ones less often, so that it is little work.
 const ROUND: Duration = Duration::from_secs(60);
@@ -54,13 +55,34 @@ fn name(bucket: &str, key: &str) -> String {
 
 /// What is known of one object.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct Seen {
     size: u64,
     /// The mtime in nanoseconds.
     modified: u64,
     /// When it was used last, in turns of [`State`].
     turn: u64,
-    readers: usize,
+}
+
+/// An object, and who reads it.
+struct Entry {
+    seen: Seen,
+    /// What all its readers share.
+    readers: Weak<()>,
+}
+
+impl Entry {
+    fn is_read(&self) -> bool {
+        self.readers.strong_count() > 0
+    }
+
+    /// One more reader.
+    fn read(&mut self) -> Arc<()> {
+        self.readers.upgrade().unwrap_or_else(|| {
+            let first = Arc::new(());
+            self.readers = Arc::downgrade(&first);
+            first
+        })
+    }
 }
 
 #[derive(Default)]
@@ -78,23 +100,26 @@ struct State {
 
 impl State {
     /// The object was used just now, and looks so.
-    fn put(&mut self, name: &str, size: u64, modified: u64) -> &mut Entry {
+    fn put(&mut self, name: &str, size: u64, modified: u64) {
         self.turn += 1;
         let turn = self.turn;
-        let known =
-            self.entries.get_key_value(name).map(|(name, entry)| (Arc::clone(name), *entry));
-        let (name, readers) = match known {
+        let (name, readers) = match self.entries.remove_entry(name) {
             Some((name, old)) => {
-                self.order.remove(&old.turn);
-                self.total -= old.size;
+                self.order.remove(&old.seen.turn);
+                self.total -= old.seen.size;
                 (name, old.readers)
             }
-            None => (name.into(), 0),
+            None => (name.into(), Weak::new()),
         };
         self.total += size;
         self.order.insert(turn, Arc::clone(&name));
-        let entry = Entry { size, modified, turn, readers };
-        self.entries.entry(name).insert_entry(entry).into_mut()
+        self.entries.insert(name, Entry { seen: Seen { size, modified, turn }, readers });
+    }
+
+    /// What is known of an object, if it looks so.
+    fn same(&mut self, name: &str, (size, modified): (u64, u64)) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(name)?;
+        ((entry.seen.size, entry.seen.modified) == (size, modified)).then_some(entry)
     }
 
     fn remove(&mut self, name: &str) {
@@ -102,16 +127,16 @@ impl State {
             removed.insert(name.to_owned());
         }
         if let Some(old) = self.entries.remove(name) {
-            self.order.remove(&old.turn);
-            self.total -= old.size;
+            self.order.remove(&old.seen.turn);
+            self.total -= old.seen.size;
         }
     }
 
     /// What is to go next: nobody reads it.
-    fn oldest(&self) -> Option<(Name, Entry)> {
+    fn oldest(&self) -> Option<(Name, Seen)> {
         let mut all = self.order.values().filter_map(|name| self.entries.get_key_value(name));
-        let (name, entry) = all.find(|(_, entry)| entry.readers == 0 && entry.size > 0)?;
-        Some((Arc::clone(name), *entry))
+        let (name, entry) = all.find(|(_, entry)| !entry.is_read() && entry.seen.size > 0)?;
+        Some((Arc::clone(name), entry.seen))
     }
 }
 
@@ -131,31 +156,65 @@ impl Limit {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An object was stored, or asked for.
-    pub(crate) fn used(&self, bucket: &BucketName, key: &str, (size, modified): (u64, u64)) {
-        let mut state = self.lock();
-        state.put(&name(bucket.as_str(), key), size, modified);
+    /// Calls the thread that removes if there is too much.
+    fn ring(&self, state: &State) {
         if state.total > self.bytes {
             self.bell.notify_one();
         }
     }
 
-    /// An object is gone.
+    /// An object was stored. The lock of its key is held.
+    pub(crate) fn stored(&self, bucket: &BucketName, key: &str, stamp: &Stamp) {
+        let mut state = self.lock();
+        state.put(&name(bucket.as_str(), key), stamp.size, stamp.mtime);
+        self.ring(&state);
+    }
+
+    /// An object is gone. The lock of its key is held.
     pub(crate) fn removed(&self, bucket: &BucketName, key: &str) {
         self.lock().remove(&name(bucket.as_str(), key));
     }
 
-    /// An object that stays as long as this source of its bytes.
+    /// An object was asked for, and found like this; `false` if it is not known so.
+    fn used(&self, name: &str, found: (u64, u64)) -> bool {
+        let mut state = self.lock();
+        let is_known = state.same(name, found).is_some();
+        if is_known {
+            state.put(name, found.0, found.1);
+        }
+        is_known
+    }
+
+    /// An object was asked for, and found like this. It may have been replaced or removed since
+    /// then, or be of somebody else, so what is not known yet is looked at under the lock.
+    pub(crate) fn asked(&self, bucket: &Bucket, key: &Key, found: (u64, u64)) {
+        let name = name(bucket.name().as_str(), key.as_str());
+        if self.used(&name, found) {
+            return;
+        }
+        let _locked = bucket.shared().locks.lock(bucket, key.as_str());
+        let Ok(now) = object::find_kept(bucket, key) else { return };
+        let mut state = self.lock();
+        match now {
+            Some(now) => state.put(&name, now.stamp.size, now.stamp.mtime),
+            None => state.remove(&name),
+        }
+        self.ring(&state);
+    }
+
+    /// As [`Limit::asked`]; the object stays as long as this source of its bytes.
     pub(crate) fn reading(
         self: &Arc<Self>,
-        bucket: &BucketName,
-        key: &str,
-        (size, modified): (u64, u64),
+        bucket: &Bucket,
+        key: &Key,
+        found: (u64, u64),
         source: Box<dyn Source>,
     ) -> Box<dyn Source> {
-        let name = name(bucket.as_str(), key);
-        self.lock().put(&name, size, modified).readers += 1;
-        Box::new(Reading { limit: Arc::clone(self), name, source })
+        self.asked(bucket, key, found);
+        let name = name(bucket.name().as_str(), key.as_str());
+        // What was removed or replaced meanwhile has its bytes from the open file.
+        let readers = self.lock().same(&name, found).map(Entry::read);
+        Box::new(Reading { limit: Arc::clone(self), readers, source })
     }
 
     fn used_now(&self) -> CacheUse {
@@ -173,7 +232,8 @@ impl Limit {
 /// The bytes of an object that is being read.
 struct Reading {
     limit: Arc<Limit>,
-    name: String,
+    /// As long as it is there, its object is read.
+    readers: Option<Arc<()>>,
     source: Box<dyn Source>,
 }
 
@@ -197,13 +257,9 @@ impl Source for Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let mut state = self.limit.lock();
-        if let Some(entry) = state.entries.get_mut(self.name.as_str()) {
-            entry.readers = entry.readers.saturating_sub(1);
-        }
-        if state.total > self.limit.bytes {
-            self.limit.bell.notify_one();
-        }
+        let state = self.limit.lock();
+        self.readers = None;
+        self.limit.ring(&state);
     }
 }
 
@@ -274,31 +330,44 @@ impl Work {
             if state.stopped || state.total <= self.limit.bytes {
                 return true;
             }
-            let Some((name, entry)) = state.oldest() else { return true };
+            let Some((name, seen)) = state.oldest() else { return true };
             drop(state);
-            if let Err(why) = self.evict(&name, entry) {
+            if let Err(why) = self.evict(&name, seen) {
                 warn::warn(&format!("the limit of the cache: {name:?} stays: {why}"));
                 // The others first.
-                self.limit.lock().put(&name, entry.size, entry.modified);
+                self.limit.used(&name, (seen.size, seen.modified));
                 return false;
             }
         }
     }
 
-    fn evict(&self, name: &str, entry: Entry) -> Result<(), lobos_proto::Error> {
-        let found = match self.open(name) {
-            Some((bucket, key)) => delete::evict(&bucket, &key, (entry.size, entry.modified))?,
+    /// Removes what was the oldest, unless somebody uses it by now.
+    fn evict(&self, name: &str, seen: Seen) -> Result<(), lobos_proto::Error> {
+        let opened = self.open(name);
+        // Until the count is right again: what is put in its place is counted after that.
+        let _locked = opened.as_ref().map(|(bucket, key)| {
+            let locks = &bucket.shared().locks;
+            locks.lock(bucket, key.as_str())
+        });
+        let state = self.limit.lock();
+        let now = state.entries.get(name);
+        if now.is_none_or(|now| now.seen.turn != seen.turn || now.is_read()) {
+            return Ok(());
+        }
+        drop(state);
+        let found = match &opened {
+            Some((bucket, key)) => delete::evict(bucket, key, (seen.size, seen.modified))?,
             None => Evicted::Missing,
         };
         let mut state = self.limit.lock();
         match found {
             // Others have changed it meanwhile, so it was used.
-            Evicted::Changed(now) => _ = state.put(name, now.size, now.mtime),
+            Evicted::Changed(now) => state.put(name, now.size, now.mtime),
             Evicted::Missing => state.remove(name),
             Evicted::Removed => {
                 state.remove(name);
                 state.evicted.0 += 1;
-                state.evicted.1 += entry.size;
+                state.evicted.1 += seen.size;
             }
         }
         Ok(())
@@ -330,14 +399,15 @@ impl Work {
         let there: HashSet<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
         let mut state = self.limit.lock();
         let removed = state.removed.take().unwrap_or_default();
-        let is_gone = |name: &Name, entry: &Entry| entry.turn <= began && !there.contains(&**name);
+        let is_gone =
+            |name: &Name, entry: &Entry| entry.seen.turn <= began && !there.contains(&**name);
         let gone = state.entries.iter().filter(|(name, entry)| is_gone(name, entry));
         let gone: Vec<Name> = gone.map(|(name, _)| Arc::clone(name)).collect();
         gone.iter().for_each(|name| state.remove(name));
         for (name, size, modified) in found.iter().filter(|(name, ..)| !removed.contains(name)) {
-            let known = state.entries.get(name.as_str());
-            let is_new = known.is_none_or(|entry| {
-                entry.turn <= began && (entry.size, entry.modified) != (*size, *modified)
+            let known = state.entries.get(name.as_str()).map(|entry| entry.seen);
+            let is_new = known.is_none_or(|seen| {
+                seen.turn <= began && (seen.size, seen.modified) != (*size, *modified)
             });
             if is_new {
                 state.put(name, *size, *modified);

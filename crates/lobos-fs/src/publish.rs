@@ -163,7 +163,7 @@ pub(crate) fn publish(
         forget(bucket, key, &sealed);
     }
     if let (Some(limit), Ok(stamp)) = (&bucket.shared().limit, &done) {
-        limit.used(bucket.name(), key.as_str(), (stamp.size, stamp.mtime));
+        limit.stored(bucket.name(), key.as_str(), stamp);
     }
     done
 }

@@ -120,7 +120,8 @@ impl FsStore {
     fn looked_at(&self, name: &BucketName, key: &Key) -> Result<ObjectInfo, Error> {
         let info = self.info(name, key)?;
         if let Some(limit) = &self.limit {
-            limit.used(name, key.as_str(), (info.size, info.modified.nanos));
+            let bucket = self.roots.bucket(name, Sure::Recently)?;
+            limit.asked(&bucket, key, (info.size, info.modified.nanos));
         }
         Ok(info)
     }
@@ -145,8 +146,9 @@ impl FsStore {
     fn get(&self, get: GetObject) -> Result<Outcome, Error> {
         let Object { info, mut source, .. } = self.find(&get.bucket, &get.key)?;
         if let Some(limit) = &self.limit {
-            let bytes = (info.size, info.modified.nanos);
-            source = limit.reading(&get.bucket, get.key.as_str(), bytes, source);
+            let bucket = self.roots.bucket(&get.bucket, Sure::Recently)?;
+            let found = (info.size, info.modified.nanos);
+            source = limit.reading(&bucket, &get.key, found, source);
         }
         let response = get.respond(info)?;
         Ok(Outcome::Send(Response::GetObject(Box::new(response)), source))

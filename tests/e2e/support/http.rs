@@ -307,6 +307,7 @@ impl Connection {
     }
 
     fn head(&mut self) -> (u16, Vec<(String, String)>) {
+        let is_control = |c: char| c.is_ascii_control() && c != '\t';
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                 break at;
@@ -320,7 +321,9 @@ impl Connection {
         let first = lines.next().unwrap();
         let status = first.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
         let split = |line: &str| {
-            let (name, value) = line.split_once(':').unwrap();
+            let (name, value) = line.split_once(": ").expect(line);
+            let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            assert!(name.bytes().all(token) && !value.contains(is_control), "{line:?}");
             (name.to_owned(), value.trim().to_owned())
         };
         (status, lines.map(split).collect())

@@ -6,6 +6,7 @@
 use memchr::memchr;
 
 use crate::auth::Chain;
+use crate::http::is_token;
 use crate::{Code, Error, Limits};
 
 /// Whose chunks.
@@ -239,10 +240,8 @@ fn size(line: &[u8]) -> Option<u64> {
 /// `name: value`, the name in lower case.
 fn trailer(line: &[u8]) -> Option<(String, String)> {
     let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let value = value.trim();
-    let fits =
-        !name.is_empty() && name.bytes().all(token) && !value.contains(|c: char| c.is_control());
+    let fits = !name.is_empty() && is_token(name) && !value.contains(|c: char| c.is_control());
     fits.then(|| (name.to_ascii_lowercase(), value.to_owned()))
 }
 

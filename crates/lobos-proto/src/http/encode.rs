@@ -93,14 +93,15 @@ impl<'a> Answer<'a> {
     }
 
     /// Adds a header. The value must not hold a line end: what comes from clients is checked when
-    /// it is parsed, and what slips through is cut here rather than splitting the answer.
+    /// it is parsed. In what a store has from elsewhere, such signs become spaces here rather than
+    /// splitting the answer.
     pub(crate) fn header<V: Value>(&mut self, name: &str, value: V) {
         let start = self.out.len();
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b": ");
         value.write(self.out);
         // Without a branch for each byte.
-        let odd = |odd, b: &u8| odd | (*b < b' ') | (*b == raw::LEAD);
+        let odd = |odd, b: &u8| odd | (*b < b' ') | (*b == 0x7f) | (*b == raw::LEAD);
         if !V::IS_PLAIN && self.out[start..].iter().fold(false, odd) {
             self.mend(start);
         }
@@ -119,9 +120,9 @@ impl<'a> Answer<'a> {
             self.out.truncate(start);
             self.out.extend_from_slice(&raw::bytes(&line));
         }
-        if let Some(at) = self.out[start..].iter().position(|b| matches!(b, b'\r' | b'\n' | 0)) {
-            self.out.truncate(start + at);
-        }
+        // As RFC 9110 says it (section 5.5); some clients give up an answer for other signs, too.
+        let controls = self.out[start..].iter_mut().filter(|b| b.is_ascii_control());
+        controls.filter(|b| **b != b'\t').for_each(|b| *b = b' ');
     }
 
     /// The URL of the request without its query, as the client addressed it.
@@ -324,7 +325,8 @@ mod tests {
     #[test]
     #[allow(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
     fn no_splitting() {
-        // A value with a line end cannot add a header of its own.
+        // A value with a line end cannot add a header of its own, and no value has other signs
+        // than a header can have.
         let now = Now { instant: std::time::Instant::now(), wall: std::time::UNIX_EPOCH };
         let context = Context {
             request_id: 1,
@@ -342,11 +344,10 @@ mod tests {
         let mut out = Vec::new();
         let mut answer = Answer::new(&mut out, &context, 200);
         answer.header("A", "b\r\nEvil: 1\r\n\r\n<html>");
+        answer.header("B", "\0a\tb\u{1}c\u{7f}");
         answer.empty();
         let text = String::from_utf8(out).unwrap();
-        assert!(
-            text.contains("A: b\r\nContent-Length: 0\r\n\r\n") && !text.contains("Evil"),
-            "{text}"
-        );
+        let lines = "\r\nA: b  Evil: 1    <html>\r\nB:  a\tb c \r\nContent-Length: 0\r\n\r\n";
+        assert!(text.ends_with(lines), "{text:?}");
     }
 }

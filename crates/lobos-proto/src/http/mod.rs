@@ -10,3 +10,8 @@ mod marks;
 pub mod range;
 mod raw;
 pub(crate) mod target;
+
+/// Whether a header can have this name, or what a name ends with (RFC 9110, section 5.6.2).
+pub(crate) fn is_token(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::EMBEDDING;
 use crate::http::encode::Answer;
 use crate::http::head::Head;
+use crate::http::is_token;
 use crate::http::range::ByteRange;
 use crate::http::target::Query;
 use crate::s3::condition::{ReadConditions, Tags};
@@ -260,7 +261,8 @@ impl ObjectResponse {
                 answer.header(name, value);
             }
         }
-        for (name, value) in &own.user {
+        // A store may have kept what never came by a request.
+        for (name, value) in own.user.iter().filter(|(name, _)| is_token(name)) {
             answer.header(&format!("x-amz-meta-{name}"), value);
         }
         if self.checksums {

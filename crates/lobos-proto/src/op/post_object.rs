@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::http::encode::{Answer, Context};
 use crate::http::form::{Form, malformed};
 use crate::http::head::{Framing, Head};
+use crate::http::is_token;
 use crate::op::PutObject;
 use crate::s3::policy::Policy;
 use crate::s3::tags::OBJECT_TAGS;
@@ -253,9 +254,8 @@ fn headers(fields: &[(String, String)]) -> Result<Vec<Header<'_>>, Error> {
             name if HEADERS.contains(&name) || name.starts_with("x-amz-") => name,
             _ => continue,
         };
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         // They come back as headers.
-        if !name.bytes().all(token) || value.chars().any(char::is_control) {
+        if !is_token(name) || value.chars().any(char::is_control) {
             return Err(Error::new(Code::InvalidArgument)
                 .message(format!("The field '{name}' cannot be a header."))
                 .argument(name, value));
