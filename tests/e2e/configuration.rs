@@ -3,7 +3,15 @@
 use crate::support::server::{Runtime, Server, Setup};
 use crate::support::tree::files;
 
-on_every_runtime![without, kept, refused, not_removable, harmless_to_objects, object_lock];
+on_every_runtime![
+    without,
+    kept,
+    refused,
+    not_removable,
+    harmless_to_objects,
+    object_lock,
+    nonsense_on_the_disk,
+];
 on_every_runtime!(with root; new_bucket, removed_with_the_bucket);
 
 fn root(runtime: Runtime) -> Server {
@@ -121,6 +129,28 @@ fn kept(server: &Server) {
     }
     server.delete("/bench?encryption").expect(204);
     assert_eq!(server.get("/bench?encryption").one("BucketKeyEnabled"), "false");
+}
+
+fn nonsense_on_the_disk(server: &Server) {
+    // What another program made of the file of a configuration is as none, unless it could have
+    // been put: never an answer that is no XML.
+    let without = |name| server.get(&format!("/bench?{name}"));
+    for (name, document, _) in GOOD {
+        let none = without(name);
+        server.put(&format!("/bench?{name}"), document).expect(200);
+        let kept = std::fs::read_to_string(server.path(&format!(".lobos/config/{name}"))).unwrap();
+        for nonsense in ["", "gig\u{1e}/n>", "<a/>", "<a>", &kept[..kept.len() - 1]] {
+            server.place(&format!(".lobos/config/{name}"), nonsense);
+            let got = without(name);
+            assert_eq!(got.status, none.status, "{name}: {nonsense}: {}", got.text());
+            let is_none = got.status != 200 || got.text() == none.text();
+            assert!(is_none, "{name}: {nonsense}: {}", got.text());
+        }
+        let odd = kept.replace("><", ">\u{1e}<");
+        server.place(&format!(".lobos/config/{name}"), odd);
+        assert!(!without(name).text().contains('\u{1e}'), "{name}");
+        std::fs::remove_file(server.path(&format!(".lobos/config/{name}"))).ok();
+    }
 }
 
 fn refused(server: &Server) {

@@ -144,12 +144,15 @@ pub struct GetBucketConfiguration {
 }
 
 impl GetBucketConfiguration {
-    /// The answer, from what the bucket keeps under this name.
+    /// The answer, from what the bucket keeps under this name: a document as it was put.
     ///
     /// # Errors
     /// What S3 says of a bucket without: `NoSuchTagSet`, `NoSuchCORSConfiguration`, ...
     pub fn respond(&self, kept: Option<String>) -> Result<Response, Error> {
-        let document = match (kept, self.kind.row().1) {
+        let (_, without, check) = self.kind.row();
+        // A store may have what nobody could have put; that is as none.
+        let kept = kept.and_then(|document| check(document.as_bytes()).ok().flatten());
+        let document = match (kept, without) {
             (Some(document), _) => document,
             (None, Has(root, inner)) => {
                 let mut xml = Xml::s3(root);
