@@ -11,6 +11,8 @@ use super::certificate;
 use super::server::PATIENCE;
 use super::xml;
 
+const XML: &str = "application/xml";
+
 /// A request under construction.
 #[derive(Clone)]
 pub(crate) struct Request {
@@ -172,7 +174,7 @@ impl Response {
     pub(crate) fn refusal(self) -> Self {
         let refused = (400..500).contains(&self.status) || [501, 505].contains(&self.status);
         assert!(refused, "{} {}", self.status, String::from_utf8_lossy(&self.body));
-        assert_eq!(self.header("Content-Type"), "application/xml");
+        assert_eq!(self.header("Content-Type"), XML);
         let start = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>";
         assert!(self.text().starts_with(start), "{}", self.text());
         assert!(self.text().trim_end().ends_with("</Error>"), "{}", self.text());
@@ -292,6 +294,10 @@ impl Connection {
             assert!(self.fill(), "the body ends early: {} of {length}", self.buffer.len());
         }
         response.body = self.buffer.drain(..length).collect();
+        let is_object = response.find("Accept-Ranges").is_some();
+        if !is_object && !response.body.is_empty() && response.header("Content-Type") == XML {
+            xml::well_formed(response.text());
+        }
         response
     }
 
