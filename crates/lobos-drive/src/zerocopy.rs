@@ -21,10 +21,11 @@ pub const OUTPUT: usize = 64 << 10;
 /// So many bytes are waited for at a time.
 const PIECE: u64 = 1 << 20;
 
-/// One connection sends no more than this before the others get their turn. With 2 MiB a GET of
-/// 1 MiB took three times the CPU as soon as its client read the bytes, and a small GET beside it
-/// waited three times as long; with 256 KiB both were about as with this.
-const TURN: u64 = 384 << 10;
+/// One connection sends no more than this before the others get their turn: 1 MiB and its head in
+/// two. At 2 MiB a small GET beside it waits twice as long, and a client on a processor of its own
+/// falls asleep and is woken a dozen times for each MiB, which costs more than sending it. With
+/// half of this, clients on the same processor cost half as much again.
+const TURN: u64 = 576 << 10;
 
 /// What [`receive`] met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
