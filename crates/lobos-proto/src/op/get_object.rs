@@ -213,7 +213,9 @@ fn is_active(content_type: &str) -> bool {
     const NAMES: [&str; 5] =
         ["application/xml", "multipart/x-mixed-replace", "text/html", "text/xml", "text/xsl"];
     content_type.split(',').any(|one| {
-        let kind = one.split(';').next().unwrap_or_default().trim();
+        // Signs that no header has become spaces in the answer.
+        let space = |c: char| c.is_whitespace() || c.is_control();
+        let kind = one.split(';').next().unwrap_or_default().trim_matches(space);
         let last = kind.len().checked_sub("+xml".len()).and_then(|at| kind.get(at..));
         NAMES.iter().any(|name| kind.eq_ignore_ascii_case(name))
             || last.is_some_and(|last| last.eq_ignore_ascii_case("+xml"))
@@ -299,6 +301,25 @@ impl ObjectResponse {
             if let Some(kind) = kind {
                 answer.header("x-amz-checksum-type", kind.as_str());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn active() {
+        // What a browser would run is known in whatever a header makes of it.
+        let same =
+            ["text/html", " text/HTML ;a=b", "a/b,text/xml", "image/svg+xml", "text/html\u{1}"];
+        for kind in same.into_iter().chain(["\0text/html\u{7f};x", "a/b\u{1},\ttext/xsl"]) {
+            assert!(is_active(kind), "{kind:?}");
+        }
+        for kind in ["", "text/plain", "text/htm l", "text/html2", "a/xml", "text/plain;text/html"]
+        {
+            assert!(!is_active(kind), "{kind:?}");
         }
     }
 }
