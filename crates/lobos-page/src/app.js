@@ -257,8 +257,12 @@ async function remove(key) {
 }
 
 // Asks; gives the text, or "" where none is wanted, or null.
+let settle = () => {};
 function question(text, yes, value) {
   return new Promise((done) => {
+    // The end of the question before may not have been told yet: that is not the end of this one.
+    settle(null);
+    settle = done;
     const dialog = $("ask"), wants = value !== undefined;
     $("question").textContent = text;
     $("yes").textContent = yes;
@@ -266,7 +270,7 @@ function question(text, yes, value) {
     $("answer").required = wants;
     $("answer").value = value || "";
     dialog.returnValue = "no";
-    dialog.onclose = () => done(dialog.returnValue === "yes" ? $("answer").value : null);
+    dialog.onclose = () => dialog.open || done(dialog.returnValue === "yes" ? $("answer").value : null);
     dialog.showModal();
     if (wants) $("answer").select();
   });
