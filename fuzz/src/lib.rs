@@ -24,3 +24,6 @@ mod support;
 
 #[path = "../../crates/lobos-fs/tests/common/mod.rs"]
 mod common;
+
+#[path = "../../tests/e2e/support/well_formed.rs"]
+mod well_formed;

@@ -9,6 +9,7 @@ use rustls::ClientConnection;
 
 use super::certificate;
 use super::server::PATIENCE;
+use super::well_formed::well_formed;
 use super::xml;
 
 const XML: &str = "application/xml";
@@ -296,7 +297,7 @@ impl Connection {
         response.body = self.buffer.drain(..length).collect();
         let is_object = response.find("Accept-Ranges").is_some();
         if !is_object && !response.body.is_empty() && response.header("Content-Type") == XML {
-            xml::well_formed(response.text());
+            well_formed(response.text());
         }
         response
     }

@@ -16,6 +16,7 @@ pub(crate) mod server;
 pub(crate) mod sign;
 pub(crate) mod strace;
 pub(crate) mod tree;
+pub(crate) mod well_formed;
 pub(crate) mod xml;
 
 /// Makes the tests `NAME::mio`, `NAME::tokio` and `NAME::smol` of each named function. It takes a

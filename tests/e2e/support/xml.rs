@@ -1,37 +1,5 @@
 //! Just enough XML to read the answers of S3.
 
-use quick_xml::Reader;
-use quick_xml::events::Event;
-
-/// Insists on one root, everything closed, no document type and no entities but those of XML.
-#[track_caller]
-pub(crate) fn well_formed(text: &str) {
-    let mut reader = Reader::from_str(text);
-    let (mut depth, mut roots) = (0, 0);
-    loop {
-        match reader.read_event().unwrap_or_else(|e| panic!("{e}: {text}")) {
-            Event::Start(_) => {
-                roots += i32::from(depth == 0);
-                depth += 1;
-            }
-            Event::End(_) => depth -= 1,
-            Event::Empty(_) => roots += i32::from(depth == 0),
-            Event::GeneralRef(name) => {
-                let known = ["amp", "lt", "gt", "quot", "apos"];
-                let name: &str = name.as_ref();
-                assert!(known.contains(&name) || name.starts_with('#'), "{name:?}: {text}");
-            }
-            Event::Text(text) => {
-                assert!(!text.contains(|c: char| c < ' ' && c != '\n'), "{text:?}");
-            }
-            Event::Decl(_) => {}
-            Event::Eof => break,
-            other => panic!("{other:?}: {text}"),
-        }
-    }
-    assert_eq!((depth, roots), (0, 1), "{text}");
-}
-
 /// The texts of all elements of this name, in order; elements have no attributes here except
 /// `xmlns` and never hold one of the same name.
 pub(crate) fn all(text: &str, element: &str) -> Vec<String> {
