@@ -246,6 +246,18 @@ def run(*command):
         raise SystemExit(f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}")
 
 
+def loops(name, script):
+    """Goes on where whatever happens no mount is left; if that is elsewhere, how it ended there."""
+    if os.getuid() != 0 or not os.path.exists("/dev/loop-control"):
+        print(f"{name}: NOT TESTED: it needs root and loop devices", flush=True)
+        return 0
+    (TOP / "target").mkdir(exist_ok=True)
+    if "LOOPS_APART" in os.environ:
+        return None
+    command = ["unshare", "--mount", sys.executable, script, *sys.argv[1:]]
+    return subprocess.run(command, env={**os.environ, "LOOPS_APART": "1"}).returncode
+
+
 def cut(folder):
     """The power fails."""
     fd = os.open(folder, os.O_RDONLY)
@@ -329,15 +341,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--server", default=TOP / "target" / "debug" / "lobos")
     options = parser.parse_args()
-    if os.getuid() != 0 or not os.path.exists("/dev/loop-control"):
-        print("powercut: NOT TESTED: it needs root and loop devices", flush=True)
-        return 0
-    if "POWERCUT_APART" not in os.environ:
-        # Whatever happens, no mount is left.
-        command = ["unshare", "--mount", sys.executable, __file__, *sys.argv[1:]]
-        return subprocess.run(command, env={**os.environ, "POWERCUT_APART": "1"}).returncode
+    if (ended := loops("powercut", __file__)) is not None:
+        return ended
     failed = 0
-    (TOP / "target").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=TOP / "target", prefix="powercut-") as home:
         for kind in options.fs:
             acknowledged, lost = lose(options, kind, pathlib.Path(home))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the S3 clients of the tests: those in Python under target/, the others by apt;
 # and what else the tests need: valgrind counts instructions, strace watches calls and makes them
-# fail, and mkfs makes the file systems whose power is cut.
+# fail, and mkfs makes file systems to cut the power of or to share bytes on.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clients=$(cd "$here/../.." && pwd)/target/clients
@@ -22,6 +22,7 @@ done
 [ -x /usr/bin/fusermount ] || packages+=(fuse3)
 [ -x /usr/sbin/mkfs.ext4 ] || packages+=(e2fsprogs)
 [ -x /usr/sbin/mkfs.xfs ] || packages+=(xfsprogs)
+[ -x /usr/sbin/mkfs.btrfs ] || packages+=(btrfs-progs)
 /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
     "$here/apt" "${packages[@]}" >"$clients/apt.log" 2>&1 || { cat "$clients/apt.log" >&2; exit 1; }

@@ -212,15 +212,20 @@ impl Part {
         if count == 0 {
             return Ok(());
         }
-        let whole = if self.hasher.is_empty() {
-            let target = self.place(count)?;
-            let whole = bytes::copy((source, from), target, count).map_err(error::write)?;
-            self.size = self.size.saturating_add(count);
-            whole
-        } else {
-            let each = |data: &[u8]| self.append(data).map_err(Stopped::By);
-            bytes::each(source, from, count, each).map_err(Stopped::error)?
-        };
+        // The digests are those of the copy, whatever becomes of the source; and the bytes are
+        // shared where the file system can do that.
+        let mut hasher = std::mem::replace(&mut self.hasher, Hasher::new([]));
+        let (target, to) = self.place(count)?;
+        let mut whole = bytes::copy((source, from), (target, to), count).map_err(error::write)?;
+        if whole && !hasher.is_empty() {
+            whole = bytes::each(target, to, count, |data| {
+                hasher.update(data);
+                Ok(())
+            })
+            .map_err(error::read)?;
+        }
+        self.hasher = hasher;
+        self.size = self.size.saturating_add(count);
         if whole { Ok(()) } else { Err(Error::new(Code::OperationAborted).cause("it was cut")) }
     }
 
@@ -317,27 +322,6 @@ impl Drop for Part {
             Some(Target::Shared { claim, .. }) => self.release(claim),
             Some(Target::Own { mark, .. }) => self.unlink(mark),
             None => {}
-        }
-    }
-}
-
-/// Why a copy has stopped.
-enum Stopped {
-    By(Error),
-    Reading(Errno),
-}
-
-impl From<Errno> for Stopped {
-    fn from(errno: Errno) -> Self {
-        Self::Reading(errno)
-    }
-}
-
-impl Stopped {
-    fn error(self) -> Error {
-        match self {
-            Self::By(error) => error,
-            Self::Reading(errno) => error::read(errno),
         }
     }
 }
