@@ -201,7 +201,10 @@ set -e
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 home=$1
 shift
+mount --bind "$home/.." "$home/.." # whatever file system it is on
+mount -o remount,bind,ro "$home/.."
 mount --bind "$home" "$home"
+mount -o remount,bind,rw "$home"
 mount -o remount,bind,ro /
 for other in /tmp /var/tmp /dev/shm /home /run; do
     mount -o remount,bind,ro "$other" 2>/dev/null || true

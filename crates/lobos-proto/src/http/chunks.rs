@@ -165,27 +165,29 @@ impl Chunks {
             used += found + 1;
             if self.line.ends_with(b"\r\n") {
                 self.line.truncate(self.line.len() - 2);
-                return self.check_line(limits).map(|()| (used, true));
+                return self.check_length(self.line.len(), limits).map(|()| (used, true));
             }
             // Signed trailers of minio-go have a LF before the CRLF.
             if self.state != State::Trailer || self.flavour != Flavour::Aws {
                 self.line.pop();
-                self.check_line(limits)?;
+                self.check_length(self.line.len(), limits)?;
                 return Err(self.refused("A line of the chunked body does not end with CRLF."));
             }
         }
         self.line.extend_from_slice(&input[used..]);
-        self.check_line(limits).map(|()| (input.len(), false))
+        // The CR may be the first half of the line's end: where the input is cut must not matter.
+        let length = self.line.strip_suffix(b"\r").unwrap_or(&self.line).len();
+        self.check_length(length, limits).map(|()| (input.len(), false))
     }
 
-    fn check_line(&self, limits: &Limits) -> Result<(), Error> {
+    /// Whether the line may have so many bytes before its end.
+    fn check_length(&self, length: usize, limits: &Limits) -> Result<(), Error> {
         let longest = match self.state {
             State::Size => limits.chunk_line,
             State::Trailer => limits.trailers,
             _ => 2,
         };
-        // The CR may be the first half of the line's end: where the input is cut must not matter.
-        if self.line.strip_suffix(b"\r").unwrap_or(&self.line).len() > longest {
+        if length > longest {
             return Err(self.refused("A line of the chunked body is too long."));
         }
         Ok(())
@@ -323,6 +325,28 @@ mod tests {
             assert_eq!(chunks.trailer("x-amz-checksum-crc32"), Some("AAAA"));
             assert_eq!(chunks.trailer("x-amz-trailer-signature"), Some("12"));
             assert_eq!(&input[at..], b"GET /");
+        }
+    }
+
+    #[test]
+    fn refused_alike() {
+        // What a line is refused for, if at all, is the same however the input is cut, also where
+        // the line is as long as it may be and CRs stand before its end.
+        let limit = 100;
+        for (before, longest) in [("", limit), ("1\r\nx", 2), ("0\r\n", limit)] {
+            for count in [0, 1, 2, longest - 2, longest - 1, longest, longest + 1] {
+                for end in ["\r\n", "\r\r\n", "\r\r\r\n", "\n", "\r", "\rx\r\n"] {
+                    let input = format!("{before}{}{end}\r\n", "5".repeat(count));
+                    let seen = |piece| {
+                        let done = decode(Flavour::Http, input.as_bytes(), piece);
+                        done.map(|(data, _, at)| (data, at)).map_err(|e| format!("{e:?}"))
+                    };
+                    let whole = seen(input.len());
+                    for piece in 1..input.len() {
+                        assert_eq!(seen(piece), whole, "{input:?} in pieces of {piece}");
+                    }
+                }
+            }
         }
     }
 
