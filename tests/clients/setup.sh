@@ -16,7 +16,7 @@ unset PYTHONHOME PYTHONPATH
 packages=()
 [ -x /usr/bin/aws ] || packages+=(awscli)
 [ -x /usr/bin/chromedriver ] || packages+=(chromium chromium-driver)
-for name in curl openssl rclone s3cmd s3fs strace valgrind; do
+for name in bindfs curl openssl rclone s3cmd s3fs strace valgrind; do
     [ -x "/usr/bin/$name" ] || packages+=("$name")
 done
 [ -x /usr/bin/fusermount ] || packages+=(fuse3)

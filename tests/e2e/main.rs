@@ -22,6 +22,7 @@ mod delete_objects;
 mod disks;
 mod documents;
 mod durability;
+mod elsewhere;
 mod errors;
 mod faults;
 mod files;

@@ -18,6 +18,7 @@ mod error;
 mod folder;
 mod index;
 mod key;
+mod kind;
 mod limit;
 mod list;
 mod locks;

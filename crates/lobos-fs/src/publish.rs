@@ -5,9 +5,7 @@ use std::sync::MutexGuard;
 
 use lobos_proto::s3::condition::WriteConditions;
 use lobos_proto::{Code, Error, Key};
-use rustix::fs::{
-    AtFlags, FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, statat,
-};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat, Timespec, Timestamps, fstat, futimens, statat};
 use rustix::io::Errno;
 
 use crate::bucket::Bucket;
@@ -133,9 +131,9 @@ pub(crate) fn seal(
 ) -> Result<Sealed, Error> {
     let now = clock::next();
     let secs = i64::try_from(now / 1_000_000_000).unwrap_or(i64::MAX);
-    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     let modified = Timespec { tv_sec: secs, tv_nsec: (now % 1_000_000_000) as _ };
-    let times = Timestamps { last_access: omit, last_modification: modified };
+    // Both, since what is built on libfuse 2 takes one alone for nothing to do.
+    let times = Timestamps { last_access: modified, last_modification: modified };
     futimens(temp.file(), &times).map_err(error::write)?;
     // The file system may keep the time less exactly.
     let stamp = Stamp::of(&fstat(temp.file()).map_err(error::write)?);

@@ -6,16 +6,15 @@
 
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{FallocateFlags, fallocate, fstatfs};
+use rustix::fs::{FallocateFlags, fallocate};
+
+use crate::kind;
 
 /// Smaller uploads gain nothing.
 const LEAST: u64 = 512 << 10;
 
 /// So much is taken ahead of what has come: no client has more of the disk by a promise alone.
 const STEP: u64 = 8 << 20;
-
-/// What statfs says of ext2, ext3 and ext4.
-const EXT4: u64 = 0xef53;
 
 /// Room in one file for the bytes of one upload. Of a part that is given up it stays taken until
 /// its multipart upload is over, or the part comes again.
@@ -41,7 +40,7 @@ impl Room {
         if self.end == 0 || self.taken.is_some_and(|taken| needed <= taken) {
             return;
         }
-        let is_here = self.taken.is_some() || is_ext4(file);
+        let is_here = self.taken.is_some() || kind::is_ext4(file);
         let from = self.taken.unwrap_or(offset);
         let to = from.saturating_add(STEP).max(needed).min(self.end);
         let took = || fallocate(file, FallocateFlags::KEEP_SIZE, from, to - from).is_ok();
@@ -51,8 +50,4 @@ impl Room {
             self.end = 0;
         }
     }
-}
-
-fn is_ext4(file: BorrowedFd<'_>) -> bool {
-    fstatfs(file).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(EXT4))
 }

@@ -59,7 +59,7 @@ impl FsStore {
         let shared = Shared { options, quirks, locks, seen, ours, scratches, limit: limit.clone() };
         let durable = options.durability == Durability::Disk;
         let roots = Arc::new(Roots::open(layout, shared)?);
-        let live = Arc::new(Live::default());
+        let live = Arc::new(Live::new(options.refresh.is_some()));
         let lister = Lister::new(options.list_cache, Arc::clone(&live));
         let start = || Index::start(Arc::clone(&roots), live, options.refresh);
         let index = options.index.then(start).transpose();

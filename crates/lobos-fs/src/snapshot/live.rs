@@ -4,7 +4,7 @@
 //! Whoever wants to know first takes what is queued ([`Live::drain`]). A folder is watched before
 //! it is read, and what is heard meanwhile counts as heard afterwards.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use super::cache::lock;
 use super::view::{Touch, View, What};
 use super::{Buffer, Id, Snapshot};
 use crate::index::Wanted;
-use crate::{key, warn};
+use crate::{key, kind, warn};
 
 /// Room for events.
 const BUFFER: usize = 64 * 1024;
@@ -43,6 +43,8 @@ pub(crate) struct Live {
     state: Mutex<State>,
     /// What listings would like to be watched.
     pub(crate) wanted: Wanted,
+    /// The index is also of what is not heard, since it is read again now and then.
+    anywhere: bool,
 }
 
 #[derive(Default)]
@@ -55,6 +57,8 @@ struct State {
     losses: u64,
     /// Counts uses of folders that are watched for their names alone.
     uses: u64,
+    /// Devices on which inotify does not tell of all changes.
+    unheard: HashSet<(u32, u32)>,
     /// The log tells that folders cannot be watched.
     told: bool,
 }
@@ -99,6 +103,12 @@ pub(crate) struct Ticket {
 }
 
 impl Live {
+    /// Watches nothing yet. `anywhere`: with their files folders are watched also where inotify
+    /// does not tell of all changes.
+    pub(crate) fn new(anywhere: bool) -> Self {
+        Self { anywhere, ..Self::default() }
+    }
+
     /// Takes all that is queued. What happened before this call is known after it.
     pub(crate) fn drain(&self) {
         if self.active.load(Ordering::Acquire) {
@@ -131,6 +141,10 @@ impl Live {
             return None;
         }
         let full = full || old.is_some_and(|old| old.full);
+        let may = (full && self.anywhere) || state.is_heard(folder, id, full);
+        if !may {
+            return None;
+        }
         let watch = state.watch(folder, full)?;
         self.active.store(true, Ordering::Release);
         state.watches.insert(watch, id);
@@ -245,6 +259,25 @@ impl State {
             }
             Err(_) => None,
         }
+    }
+
+    /// Whether inotify tells of all changes. Only a device where it does not is remembered: its
+    /// number may be another's one day, and then this costs no more than time.
+    fn is_heard(&mut self, folder: BorrowedFd<'_>, id: Id, full: bool) -> bool {
+        if !self.unheard.contains(&id.dev) {
+            if kind::is_heard(folder) {
+                return true;
+            }
+            self.unheard.insert(id.dev);
+        }
+        // Nobody has asked for names alone to be watched.
+        if full {
+            self.tell(
+                "on a network, FUSE or overlay file system folders are read for each listing: \
+                 changes by others are not told there",
+            );
+        }
+        false
     }
 
     /// Once: where one folder cannot be watched, thousands cannot.

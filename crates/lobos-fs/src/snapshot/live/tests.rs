@@ -82,7 +82,7 @@ fn change(dice: &mut Rng, path: &Path) {
 fn histories() {
     // After each change a view is what the folder is, at once, whether files or names are watched.
     for seed in 1..=40 {
-        let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
+        let (live, dir) = (Live::new(true), tempfile::tempdir().unwrap());
         let mut dice = Rng::with_seed(seed * 0x9e37_79b9);
         for _ in 0..dice.u64(..50) {
             change(&mut dice, dir.path());
@@ -103,7 +103,7 @@ fn histories() {
 #[test]
 fn while_it_is_read() {
     // What happens between the watching and the end of the reading is not lost.
-    let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
+    let (live, dir) = (Live::new(true), tempfile::tempdir().unwrap());
     fs::write(dir.path().join("a"), "").unwrap();
     let folder = fs::File::open(dir.path()).unwrap();
     let id = Id::of(folder.as_fd()).unwrap();
@@ -121,7 +121,7 @@ fn while_it_is_read() {
 #[test]
 fn gone_folders() {
     // Nothing is known of a folder that was removed, and its watch is gone with it.
-    let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
+    let (live, dir) = (Live::new(true), tempfile::tempdir().unwrap());
     let path = dir.path().join("d");
     fs::create_dir(&path).unwrap();
     let id = watch(&live, &path, true);
@@ -135,7 +135,7 @@ fn gone_folders() {
 #[test]
 fn overflow() {
     // When more happens than the kernel queues nothing is known any more, and watching goes on.
-    let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
+    let (live, dir) = (Live::new(true), tempfile::tempdir().unwrap());
     let id = watch(&live, dir.path(), true);
     let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let most: usize = most.trim().parse().unwrap();
@@ -154,7 +154,7 @@ fn overflow() {
 #[test]
 fn marks() {
     // What is said of the folder itself holds until its attributes change.
-    let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
+    let (live, dir) = (Live::new(true), tempfile::tempdir().unwrap());
     let id = watch(&live, dir.path(), true);
     let known = live.find(id).unwrap();
     assert_eq!(known.mark, Some(None));
@@ -170,7 +170,7 @@ fn marks() {
 #[test]
 fn nobody_lists() {
     // A folder in which much goes on while nobody lists it does not fill the memory.
-    let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
+    let (live, dir) = (Live::new(true), tempfile::tempdir().unwrap());
     let id = watch(&live, dir.path(), true);
     for turn in 0..40_000 {
         fs::write(dir.path().join(turn.to_string()), "").unwrap();
@@ -186,7 +186,7 @@ fn nobody_lists() {
 #[test]
 fn drained_in_the_middle() {
     // However others go on while events are taken, none is lost.
-    let (live, dir) = (Live::default(), tempfile::tempdir().unwrap());
+    let (live, dir) = (Live::new(true), tempfile::tempdir().unwrap());
     let id = watch(&live, dir.path(), true);
     std::thread::scope(|scope| {
         let live = &live;
