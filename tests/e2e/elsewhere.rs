@@ -5,10 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::support::server::{Runtime, Server, Setup};
+use crate::support::strace::Tracer;
 
 on_every_runtime![
     with std::convert::identity;
     objects,
+    full_when_closed,
     changed_behind,
     refreshed,
 ];
@@ -48,6 +50,28 @@ fn objects(runtime: &Runtime) {
     assert_eq!(fs::read(behind.join("d/k")).unwrap(), b"other");
     server.delete("/bench/d/k").expect(204);
     assert!(!behind.join("d").exists());
+}
+
+fn full_when_closed(runtime: &Runtime) {
+    // NFS and the like tell only at a close that there was no room for what was written: the
+    // client is told, the old object stays, and nothing else is left.
+    let (server, behind) = start(*runtime, &["--min-part-size", "0"]);
+    server.store("k", "old");
+    let upload = server.request("POST", "/bench/p?uploads").send().expect(200).one("UploadId");
+    let part = format!("/bench/p?partNumber=1&uploadId={upload}");
+    let calls = ["trace=close".to_owned(), "inject=close:error=EDQUOT".to_owned()];
+    let tracer = Tracer::attach(&server, &calls);
+    let answers =
+        [server.put("/bench/k", "new"), server.put("/bench/new", "new"), server.put(&part, "new")];
+    tracer.detach();
+    for answer in answers {
+        assert_eq!(answer.expect(507).one("Code"), "StorageFull");
+    }
+    assert_eq!(fs::read(behind.join("k")).unwrap(), b"old");
+    assert!(!behind.join("new").exists());
+    assert_eq!(server.get(&format!("/bench/p?uploadId={upload}")).expect(200).all("Part").len(), 0);
+    server.put("/bench/k", "new").expect(200);
+    assert_eq!(fs::read(behind.join("k")).unwrap(), b"new");
 }
 
 /// What a listing has: how many keys, and the size of `f`.

@@ -74,6 +74,18 @@ pub(crate) fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
+/// Has the file system say what became of the bytes that were written: NFS, SMB and FUSE tell of a
+/// full disk or quota only when some descriptor of the file is closed.
+pub(crate) fn flush(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    loop {
+        let other = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
+        match nix::unistd::close(other) {
+            Err(nix::Error::EINTR) => {}
+            done => return done.map_err(|e| Errno::from_raw_os_error(e as i32)),
+        }
+    }
+}
+
 /// Writes all of it at the current offset.
 pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {

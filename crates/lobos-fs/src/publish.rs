@@ -144,6 +144,9 @@ pub(crate) fn seal(
     }
     if bucket.is_durable() {
         error::sync(temp.file().as_fd()).map_err(error::write)?;
+    } else if temp.is_named() {
+        // The file systems that keep errors to themselves have no files without a name.
+        error::flush(temp.file().as_fd()).map_err(error::write)?;
     }
     Ok(Sealed { temp, meta, stamp, fresh: true })
 }

@@ -157,6 +157,11 @@ impl Temp {
         Ok(copy)
     }
 
+    /// Whether it has a temporary name.
+    pub(crate) fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// Whether it has its name.
     pub(crate) fn has_landed(&self) -> bool {
         self.landed

@@ -236,9 +236,7 @@ impl Part {
         }
         let digests = std::mem::replace(&mut self.hasher, Hasher::new([])).finish();
         expected.check(&digests)?;
-        if self.bucket.is_durable() {
-            self.sync().map_err(|e| self.broken(e))?;
-        }
+        self.settle().map_err(|e| self.broken(e))?;
         let record = self.record(&digests);
         let old = self.take_slot(record)?;
         self.target = None;
@@ -284,8 +282,12 @@ impl Part {
         Ok(old)
     }
 
-    fn sync(&self) -> Result<(), Errno> {
+    /// Has the file system say what became of the bytes.
+    fn settle(&self) -> Result<(), Errno> {
         if let Some(Target::Shared { file, .. } | Target::Own { file, .. }) = &self.target {
+            if !self.bucket.is_durable() {
+                return error::flush(file.as_fd());
+            }
             error::sync(file.as_fd())?;
             error::sync(self.bucket.open_ours(&self.id.path(""), FOLDER_FLAGS)?.as_fd())?;
         }
