@@ -19,7 +19,8 @@ pub struct Options {
     pub expire_uploads: Duration,
     /// Memory for the names of folders between listings, in bytes.
     pub list_cache: usize,
-    /// Whether all names are read at the start and kept in memory, kept true by inotify.
+    /// Whether all names are read at the start and kept in memory, kept true by inotify; not on
+    /// file systems where that does not tell of all changes, unless `refresh` is set.
     pub index: bool,
     /// How often the index is read again, for what inotify does not tell: changes by other hosts
     /// that share the file system.
