@@ -16,7 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::live::{Mark, Watched};
+use super::live::{Mark, Ticket, Watched};
 use super::{Buffer, Live, Names, Snapshot, View};
 use crate::clock;
 
@@ -185,15 +185,24 @@ impl Snapshots {
     /// what is replaced meanwhile, since a name that is made anew can come to stand where the
     /// reading has passed.
     fn watch(&self, id: Id, folder: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<View, Errno> {
-        let Some(ticket) = self.live.begin(folder, id, false) else {
-            return self.read_again(id, folder, buffer);
-        };
+        match self.live.begin(folder, id, false) {
+            Some(ticket) => self.read_watched(&ticket, folder, buffer),
+            None => self.read_again(id, folder, buffer),
+        }
+    }
+
+    fn read_watched(
+        &self,
+        ticket: &Ticket,
+        folder: BorrowedFd<'_>,
+        buffer: &mut Buffer,
+    ) -> Result<View, Errno> {
         let read = Snapshot::read(folder, buffer).map(Arc::new);
         let Ok(snapshot) = read else {
-            self.live.abandon(&ticket);
+            self.live.abandon(ticket);
             return read.map(View::new);
         };
-        let view = self.live.finish(&ticket, Arc::clone(&snapshot), None, 0);
+        let view = self.live.finish(ticket, Arc::clone(&snapshot), None, 0);
         self.fit();
         Ok(view.unwrap_or_else(|| View::new(snapshot)))
     }
@@ -217,6 +226,10 @@ impl Snapshots {
         for _ in 0..READINGS {
             if let Some(known) = self.watched(id) {
                 return Ok(known.view);
+            }
+            if let Some(ticket) = self.live.begin(folder, id, false) {
+                seek(folder, SeekFrom::Start(0))?;
+                return self.read_watched(&ticket, folder, buffer);
             }
             let (began, before) = (SystemTime::now(), look(folder)?.1);
             seek(folder, SeekFrom::Start(0))?;

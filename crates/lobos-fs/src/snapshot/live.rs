@@ -70,11 +70,13 @@ struct Folder {
     watch: i32,
     /// Its files are watched too, and not only their names.
     full: bool,
+    /// Or it is watched while it is read, for what this host changes, and no longer.
+    lasts: bool,
     view: Option<View>,
     /// Heard since the view was made.
     pending: Vec<Touch>,
-    /// Heard since the reading began, while it is read.
-    reading: Option<Vec<Touch>>,
+    /// Heard since each reading of it began that has not ended, by the number of its ticket.
+    readings: Vec<(u64, Vec<Touch>)>,
     mark: Option<Mark>,
     /// Counts changes of its own attributes.
     altered: u64,
@@ -97,6 +99,7 @@ pub(crate) struct Watched {
 /// The right to say what is in a folder that is watched.
 pub(crate) struct Ticket {
     id: Id,
+    number: u64,
     watch: i32,
     losses: u64,
     altered: u64,
@@ -132,26 +135,29 @@ impl Live {
     }
 
     /// Watches a folder that is about to be read; `full`: with the attributes of its files. `None`
-    /// if that cannot be, or somebody else is at it.
+    /// if that cannot be, or somebody else is at it. Where inotify does not tell of all changes
+    /// that is over when it was read.
     pub(crate) fn begin(&self, folder: BorrowedFd<'_>, id: Id, full: bool) -> Option<Ticket> {
         let mut state = lock(&self.state);
         state.drain();
         let old = state.folders.get(&id);
-        if old.is_some_and(|old| old.reading.is_some()) {
-            return None;
-        }
-        let full = full || old.is_some_and(|old| old.full);
-        let may = (full && self.anywhere) || state.is_heard(folder, id, full);
-        if !may {
+        let (is_read, was_full) = old.map_or((false, false), |f| (!f.readings.is_empty(), f.full));
+        let full = full || was_full;
+        let lasts = (full && self.anywhere) || state.is_heard(folder, id, full);
+        // Where it lasts the others wait for what this one finds.
+        let refused = if lasts { is_read } else { full };
+        if refused {
             return None;
         }
         let watch = state.watch(folder, full)?;
         self.active.store(true, Ordering::Release);
         state.watches.insert(watch, id);
-        let losses = state.losses;
+        state.uses += 1;
+        let (losses, number) = (state.losses, state.uses);
         let folder = state.folders.entry(id).or_insert_with(|| Folder::new(watch));
-        (folder.watch, folder.full, folder.reading) = (watch, full, Some(Vec::new()));
-        Some(Ticket { id, watch, losses, altered: folder.altered })
+        (folder.watch, folder.full, folder.lasts) = (watch, full, lasts);
+        folder.readings.push((number, Vec::new()));
+        Some(Ticket { id, number, watch, losses, altered: folder.altered })
     }
 
     /// Says what was read; `None` if that counts no more.
@@ -168,20 +174,26 @@ impl Live {
         let uses = state.uses;
         let folder = state.of(ticket)?;
         folder.last_use = uses;
-        let heard = folder.reading.take()?;
-        folder.view = Some(View::new(names).touched(heard));
+        let view = View::new(names).touched(folder.end(ticket)?);
+        if !folder.lasts {
+            if folder.readings.is_empty() {
+                state.forget(ticket.id);
+            }
+            return Some(view);
+        }
+        folder.view = Some(view.clone());
         folder.pending.clear();
         folder.round = round;
         folder.mark = mark.filter(|_| folder.altered == ticket.altered);
-        folder.view.clone()
+        Some(view)
     }
 
     /// It could not be read.
     pub(crate) fn abandon(&self, ticket: &Ticket) {
         let mut state = lock(&self.state);
         if let Some(folder) = state.of(ticket) {
-            folder.reading = None;
-            if folder.view.is_none() {
+            folder.end(ticket);
+            if folder.view.is_none() && folder.readings.is_empty() {
                 state.forget(ticket.id);
             }
         }
@@ -377,9 +389,10 @@ impl Folder {
         Self {
             watch,
             full: false,
+            lasts: true,
             view: None,
             pending: Vec::new(),
-            reading: None,
+            readings: Vec::new(),
             mark: None,
             altered: 0,
             last_use: 0,
@@ -387,9 +400,17 @@ impl Folder {
         }
     }
 
+    /// Ends a reading; gives what was heard since it began.
+    fn end(&mut self, ticket: &Ticket) -> Option<Vec<Touch>> {
+        let at = self.readings.iter().position(|(number, _)| *number == ticket.number)?;
+        Some(self.readings.swap_remove(at).1)
+    }
+
     fn heard(&mut self, touch: Touch) {
-        if let Some(reading) = self.reading.as_mut().filter(|r| r.last() != Some(&touch)) {
-            reading.push(touch.clone());
+        for (_, heard) in &mut self.readings {
+            if heard.last() != Some(&touch) {
+                heard.push(touch.clone());
+            }
         }
         if self.view.is_some() && self.pending.last() != Some(&touch) {
             self.pending.push(touch);

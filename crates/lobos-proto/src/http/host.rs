@@ -1,6 +1,6 @@
 //! The Host header: whether it is ours, and the bucket it names.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::target::cut;
 use crate::{Code, Error, Hosts};
@@ -54,12 +54,14 @@ impl Hosts {
     }
 }
 
-/// An address, one of version 6 in brackets or without. Most names are told by their last byte.
+/// An address: of version 6 in brackets, and nothing else is, or of version 4.
 fn is_address(name: &str) -> bool {
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let last = name.bytes().next_back();
-    last.is_some_and(|b| b == b']' || b == b':' || b.is_ascii_hexdigit())
-        && bare.parse::<IpAddr>().is_ok()
+    // Most names are told by their last byte.
+    match name.bytes().next_back() {
+        Some(b']') => true,
+        Some(b'0'..=b'9') => name.parse::<Ipv4Addr>().is_ok(),
+        _ => false,
+    }
 }
 
 /// What to do about a foreign name, which may have the name of a bucket before it.
@@ -92,10 +94,12 @@ fn without_port(host: &str) -> Option<&str> {
     let (name, port) = host.split_at_checked(end)?;
     let port_fits =
         port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.is_empty() || is_port(p));
-    let legal = |b: u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'[' | b']' | b':')
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    let name_fits = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.bytes().all(legal),
     };
-    (port_fits && !name.is_empty() && name.bytes().all(legal)).then_some(name)
+    (port_fits && name_fits).then_some(name)
 }
 
 fn is_port(text: &str) -> bool {
@@ -156,6 +160,14 @@ mod tests {
             "a@localhost",
             "localhost:80:80",
             "localhost:65536",
+            "[[::]",
+            "[[::1]]",
+            "[::1]]",
+            "[10.0.0.1]",
+            "10.0.0.1]",
+            "[localhost]",
+            "[]",
+            "::1",
         ] {
             assert_eq!(parse(bad), Err(400), "{bad}");
         }
