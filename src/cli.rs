@@ -225,7 +225,7 @@ pub(crate) struct Flags {
     #[arg(hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) enable_lobos_index: bool,
 
-    /// Read them again every N seconds: also where others change files untold, as on NFS
+    /// Read them again every N seconds, for changes by other hosts
     #[arg(short = 'r', long, help_heading = "Listing", env = "LOBOS_LOBOS_INDEX_REFRESH_SEC")]
     #[arg(hide_env = true, value_name = "N")]
     pub(crate) lobos_index_refresh_sec: Option<u64>,
