@@ -267,6 +267,18 @@ def cut(folder):
         os.close(fd)
 
 
+def mount(kind, home, size):
+    """A new file system on an image of so many bytes: the image, where it is, a folder there."""
+    image, folder, bucket = home / f"{kind}.img", home / kind, home / kind / "bucket"
+    with open(image, "wb") as file:
+        file.truncate(size)
+    run(f"mkfs.{kind}", "-q", image)
+    folder.mkdir()
+    run("mount", "-o", "loop", image, folder)
+    bucket.mkdir()
+    return image, folder, bucket
+
+
 def unmount(folder):
     for _ in range(100):
         if subprocess.run(["umount", folder], capture_output=True).returncode == 0:
@@ -314,13 +326,7 @@ def check(options, clients, bucket):
 
 def lose(options, kind, home):
     """All rounds on one file system; how much was acknowledged, and what is lost of it."""
-    image, folder, bucket = home / f"{kind}.img", home / kind, home / kind / "bucket"
-    with open(image, "wb") as file:
-        file.truncate(1 << 30)
-    run(f"mkfs.{kind}", "-q", image)
-    folder.mkdir()
-    run("mount", "-o", "loop", image, folder)
-    bucket.mkdir()
+    image, folder, bucket = mount(kind, home, 1 << 30)
     os.sync()
     clients, lost, dice = [Client(number) for number in range(CLIENTS)], [], random.Random(kind)
     try:
@@ -332,14 +338,20 @@ def lose(options, kind, home):
     return sum(client.acknowledged for client in clients), lost
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--fs", nargs="+", default=["ext4", "xfs"])
-    parser.add_argument("--durability", choices=["disk", "cache"], default="disk")
+def arguments(doc, kinds):
+    """What each of these tests may be told."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("--fs", nargs="+", default=kinds)
     parser.add_argument("--runtime", default="mio")
-    parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--server", default=TOP / "target" / "debug" / "lobos")
+    return parser
+
+
+def main():
+    parser = arguments(__doc__, ["ext4", "xfs"])
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--durability", choices=["disk", "cache"], default="disk")
+    parser.add_argument("--seconds", type=float, default=1)
     options = parser.parse_args()
     if (ended := loops("powercut", __file__)) is not None:
         return ended

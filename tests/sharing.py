@@ -10,7 +10,6 @@ overwritten. ext4, which shares nothing, shows that the test can tell. Ends with
 It needs root and loop devices. Where they are not to be had it says so.
 """
 
-import argparse
 import hashlib
 import http.client
 import os
@@ -21,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 
-from powercut import TOP, Server, loops, run, unmount
+from powercut import TOP, Server, arguments, loops, mount, unmount
 
 MIB = 1 << 20
 IMAGE, OBJECT, LITTLE = 400 * MIB, 110 * MIB, 4 * MIB
@@ -109,24 +108,14 @@ def check(kind, folder, server):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--fs", nargs="+", default=["xfs", "btrfs", "ext4"])
-    parser.add_argument("--runtime", default="mio")
-    parser.add_argument("--server", default=TOP / "target" / "debug" / "lobos")
-    options = parser.parse_args()
+    options = arguments(__doc__, ["xfs", "btrfs", "ext4"]).parse_args()
     if (ended := loops("sharing", __file__)) is not None:
         return ended
     failed = 0
     with tempfile.TemporaryDirectory(dir=TOP / "target", prefix="sharing-") as home:
         for kind in options.fs:
-            image, folder = pathlib.Path(home) / f"{kind}.img", pathlib.Path(home) / kind
-            with open(image, "wb") as file:
-                file.truncate(IMAGE)
-            run(f"mkfs.{kind}", "-q", image)
-            folder.mkdir()
-            run("mount", "-o", "loop", image, folder)
-            (folder / "bucket").mkdir()
-            server = Server(options.server, folder / "bucket", "cache", options.runtime)
+            _, folder, bucket = mount(kind, pathlib.Path(home), IMAGE)
+            server = Server(options.server, bucket, "cache", options.runtime)
             try:
                 wrong, seen = check(kind, folder, server)
             finally:
