@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// An entity tag without its quotes: 1 to 40 visible ASCII characters. Always strong.
+/// An entity tag without its quotes: 1 to 40 visible ASCII characters, none of which XML has to
+/// escape. Always strong.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ETag {
     bytes: [u8; Self::MAX],
@@ -14,10 +15,10 @@ impl ETag {
     pub const MAX: usize = 40;
 
     /// Takes a tag without quotes; `None` if it is empty, too long or holds other characters than
-    /// visible ASCII without the quote.
+    /// visible ASCII without `"`, `<`, `>` and `&`.
     pub fn new(tag: &str) -> Option<Self> {
-        let visible = |b: u8| b.is_ascii_graphic() && b != b'"';
-        if tag.is_empty() || tag.len() > Self::MAX || !tag.bytes().all(visible) {
+        let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'&');
+        if tag.is_empty() || tag.len() > Self::MAX || !tag.bytes().all(plain) {
             return None;
         }
         let mut bytes = [0; Self::MAX];
@@ -148,7 +149,7 @@ mod tests {
         let opaque = ETag::opaque(0x1234, u64::MAX);
         assert_eq!(opaque.as_str(), "0000000000001234ffffffffffffffff-1");
         assert_eq!(ETag::new(opaque.as_str()), Some(opaque));
-        for bad in ["", "a\"b", "a b", "ü", &"x".repeat(41)] {
+        for bad in ["", "a\"b", "a b", "a<b", "a>b", "a&b", "ü", &"x".repeat(41)] {
             assert_eq!(ETag::new(bad), None, "{bad}");
         }
     }
