@@ -13,7 +13,7 @@ use rustix::fs::XattrFlags;
 use crate::input::Input;
 use crate::keys::place;
 use crate::support::config;
-use crate::{answer, exchange};
+use crate::{answer, exchange, late};
 
 static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| config(|_| {}));
 
@@ -57,6 +57,7 @@ pub fn run(data: &[u8]) {
         3 => shop.names(&mut input),
         _ => shop.configurations(&mut input),
     }
+    late::end(shop.store, Some(dir));
 }
 
 struct Shop {

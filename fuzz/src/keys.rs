@@ -8,8 +8,8 @@ use lobos_proto::op::{ListObjects, ListingVersion};
 use lobos_proto::{Code, Key, Outcome, Request, Response, Store};
 use tempfile::TempDir;
 
-use crate::common;
 use crate::input::Input;
+use crate::{common, late};
 
 /// What keys are made of: what a path, our own names and the escapes of `.lobos/aside` can trip
 /// over.
@@ -84,6 +84,7 @@ pub fn run(data: &[u8]) {
     shop.check();
     let outside: Vec<_> = std::fs::read_dir(shop.dir.path()).expect("it is there").collect();
     assert_eq!(outside.len(), 1, "{outside:?}");
+    late::end(shop.store, Some(shop.dir));
 }
 
 fn open(dir: &TempDir, quirks: Quirks) -> FsStore {
@@ -127,7 +128,10 @@ impl Shop {
                 self.moved(renamed.map_err(|e| e.code()), key, other, "RENAME");
                 self.map.remove(key);
             }
-            6 => self.store = open(&self.dir, self.quirks),
+            6 => {
+                let old = std::mem::replace(&mut self.store, open(&self.dir, self.quirks));
+                late::end(old, None);
+            }
             _ => {
                 let folder = key.split_inclusive('/').next().filter(|_| what & 16 != 0);
                 self.pages(folder.unwrap_or_default(), 1 + u32::from(what >> 6));

@@ -17,6 +17,7 @@ pub mod xml;
 mod answer;
 mod exchange;
 mod input;
+mod late;
 mod sign;
 
 #[path = "../../crates/lobos-proto/tests/support/mod.rs"]
