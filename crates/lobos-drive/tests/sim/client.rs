@@ -75,6 +75,8 @@ pub(crate) struct Reach<'w> {
     pub(crate) store: &'w Model,
     /// How far the server is on its way out.
     pub(crate) phase: Phase,
+    /// The server stopped while it had nothing to answer, and closed at once.
+    pub(crate) at_rest: bool,
     /// How long the server waits for the next request.
     pub(crate) idle: Micros,
 }
@@ -104,8 +106,8 @@ pub(crate) struct Client {
     /// Much of the body was not wanted: the server may give up reading it.
     unwanted: bool,
     ended: bool,
-    /// It sent a request just as the server, which was stopping, closed: the RST that follows takes
-    /// with it what it had not read of earlier answers. Only who sends ahead can lose any.
+    /// It sent a request just as the server stopped, which had answered all and closed: the RST
+    /// takes what it had not read of those answers. Only who sends ahead can lose any.
     raced: bool,
     pub(crate) over: bool,
     /// What the store has answered so far was true at this change or later.
@@ -447,7 +449,7 @@ impl Client {
         let partial = !self.inbox.is_empty();
         let upload = next.is_some_and(|sent| sent.plan.kind.is_upload());
         let left = reach.phase == Phase::Over || (reach.phase == Phase::Leaving && upload);
-        self.raced = reset && stopping && reach.up.delivered < self.out as u64;
+        self.raced = reset && reach.at_rest && reach.up.delivered < self.out as u64;
         let lost = cuts > 0 || left || self.raced;
         assert!(!partial || lost, "#{}: a cut answer", self.id);
         self.close(reach);

@@ -74,6 +74,8 @@ pub(crate) struct Driver {
     leaving: bool,
     /// Final answers that are out.
     pub(crate) answers: usize,
+    /// So many of them were when it was told to stop.
+    told_at: Option<usize>,
     /// The server has stopped before this connection was done.
     pub(crate) is_cut: bool,
 }
@@ -117,6 +119,7 @@ impl Driver {
             finishing: false,
             leaving: false,
             answers: 0,
+            told_at: None,
             is_cut: false,
         }
     }
@@ -135,6 +138,12 @@ impl Driver {
         } else if !busy {
             self.drive(around);
         }
+    }
+
+    /// Whether it was told to stop and closed at once, since it had nothing to answer.
+    pub(crate) fn closed_at_rest(&self) -> bool {
+        let idle = self.writing.is_none() && self.told_at == Some(self.answers);
+        self.session.is_none() && !self.half_closed && idle
     }
 
     /// A deadline may have passed.
@@ -182,6 +191,7 @@ impl Driver {
         let Some(session) = &mut self.session else { return };
         // What is half out already could not know.
         self.finishing |= self.writing != Some(false);
+        self.told_at.get_or_insert(self.answers);
         self.leaving |= phase >= Phase::Leaving;
         self.is_cut |= phase == Phase::Over;
         session.stop(phase);

@@ -146,6 +146,7 @@ impl World {
                 down: &mut link.down,
                 store: &self.store,
                 phase: self.phase,
+                at_rest: link.driver.closed_at_rest(),
                 idle: IDLE,
             });
         }
