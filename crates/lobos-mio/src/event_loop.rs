@@ -46,8 +46,11 @@ pub(crate) struct EventLoop {
     /// Whether there may be something to accept, and from when on.
     accept: Option<Instant>,
     conns: Slab<Conn>,
-    /// Those who can go on.
+    /// Those whose socket became ready.
     queue: VecDeque<Key>,
+    /// Those who go on after a turn or a job: what they have left is long, so the others are
+    /// before them.
+    behind: VecDeque<(Key, Wake)>,
     /// Jobs for the end of this round.
     late: Vec<(Key, Box<Job>)>,
     timers: Timers,
@@ -101,6 +104,7 @@ impl EventLoop {
             accept: None,
             conns: Slab::new(),
             queue: VecDeque::new(),
+            behind: VecDeque::new(),
             late: Vec::new(),
             timers: Timers::default(),
             scratch,
@@ -132,9 +136,15 @@ impl EventLoop {
             if self.accept.is_some_and(|at| at <= now.instant) {
                 self.accept(now);
             }
+            let behind = self.behind.len();
             for _ in 0..self.queue.len() {
                 if let Some(key) = self.queue.pop_front() {
-                    self.go_on(key, now);
+                    self.go_on(key, Wake::Ready, now);
+                }
+            }
+            for _ in 0..behind {
+                if let Some((key, wake)) = self.behind.pop_front() {
+                    self.go_on(key, wake, now);
                 }
             }
             for (key, job) in std::mem::take(&mut self.late) {
@@ -144,16 +154,17 @@ impl EventLoop {
         }
     }
 
-    fn go_on(&mut self, key: Key, now: Now) {
+    fn go_on(&mut self, key: Key, wake: Wake, now: Now) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
         // It may have had its turn for another reason in the meantime.
-        if self.conns.get_mut(key).is_some_and(|conn| conn.waits == Waits::Turn) {
-            self.turn(key, Wake::Ready, now);
+        if conn.waits == Waits::Turn || matches!(wake, Wake::Done(_)) {
+            self.turn(key, wake, now);
         }
     }
 
     /// How long there is nothing to do.
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        if !self.queue.is_empty() || !self.late.is_empty() {
+        if !self.behind.is_empty() || !self.late.is_empty() {
             return Some(Duration::ZERO);
         }
         let moments = [self.timers.next(), self.accept, self.next_phase];
@@ -190,7 +201,7 @@ impl EventLoop {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
                 Message::Socket(socket, load) => self.add(socket, load, now),
-                Message::Done(key, done) => self.turn(key, Wake::Done(done), now),
+                Message::Done(key, done) => self.behind.push_back((key, Wake::Done(done))),
             }
         }
     }
@@ -255,7 +266,7 @@ impl EventLoop {
             Turn::Write => conn.waits = Waits::Write,
             Turn::Again => {
                 conn.waits = Waits::Turn;
-                self.queue.push_back(key);
+                self.behind.push_back((key, Wake::Ready));
             }
             Turn::Work(job) => {
                 conn.waits = Waits::Job;

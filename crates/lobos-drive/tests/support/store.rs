@@ -31,11 +31,15 @@ struct Inner {
     warmers: Mutex<Vec<ThreadId>>,
     /// The thread that read from it first.
     reader: Mutex<Option<ThreadId>>,
+    /// Called before each read of a source, with its name and where it reads.
+    on_read: Mutex<Option<OnRead>>,
     /// Bytes given away as files, so that they go out by sendfile.
     files: bool,
     /// Everything is given to helper threads.
     heavy: bool,
 }
+
+type OnRead = Box<dyn FnMut(&str, u64) + Send>;
 
 struct Object {
     data: Vec<u8>,
@@ -50,9 +54,11 @@ struct Upload {
 }
 
 struct Handle {
+    store: Memory,
+    name: String,
     object: Arc<Object>,
-    /// Its bytes are on a slow disk, from the memory up to the number on.
-    cold: Option<(Memory, AtomicU64)>,
+    /// Its bytes are on a slow disk from the number on.
+    cold: Option<AtomicU64>,
     /// Bytes that it has, which may be fewer than it promised.
     end: usize,
     panics: bool,
@@ -70,6 +76,11 @@ impl Memory {
     pub(crate) fn put(&self, name: &str, data: Vec<u8>) {
         let file = self.0.files.then(|| unlinked(&data));
         self.0.objects.lock().unwrap().insert(name.into(), Arc::new(Object { data, file }));
+    }
+
+    /// Calls this before each read of a source that is not a file.
+    pub(crate) fn on_read(&self, call: impl FnMut(&str, u64) + Send + 'static) {
+        *self.0.on_read.lock().unwrap() = Some(Box::new(call));
     }
 
     pub(crate) fn open_uploads(&self) -> usize {
@@ -144,9 +155,10 @@ impl Store for Memory {
                 if let Some(file) = object.file.as_ref().filter(|_| cut > 0) {
                     file.set_len(end as u64).unwrap();
                 }
-                let cold = name.ends_with("cold").then(|| (self.clone(), AtomicU64::new(0)));
+                let cold = name.ends_with("cold").then(AtomicU64::default);
                 let panics = name.ends_with("panic-read");
-                let source = Box::new(Handle { object, cold, end, panics });
+                let store = self.clone();
+                let source = Box::new(Handle { store, name, object, cold, end, panics });
                 Ok(Outcome::Send(Response::GetObject(Box::new(response)), source))
             }
             Request::HeadObject(head) => {
@@ -167,11 +179,14 @@ impl Store for Memory {
 impl Source for Handle {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         assert!(!self.panics, "on purpose");
-        if let Some((store, warm_to)) = &self.cold {
+        if let Some(call) = &mut *self.store.0.on_read.lock().unwrap() {
+            call(&self.name, offset);
+        }
+        if let Some(warm_to) = &self.cold {
             if warm_to.load(Ordering::SeqCst) <= offset {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            store.0.reader.lock().unwrap().get_or_insert(std::thread::current().id());
+            self.store.0.reader.lock().unwrap().get_or_insert(std::thread::current().id());
         }
         let start = usize::try_from(offset).unwrap().min(self.end);
         // Short reads are legal, so there are some.
@@ -185,13 +200,12 @@ impl Source for Handle {
     }
 
     fn is_cold(&self, range: Range<u64>) -> bool {
-        self.cold.as_ref().is_some_and(|(_, to)| to.load(Ordering::SeqCst) < range.end)
+        self.cold.as_ref().is_some_and(|to| to.load(Ordering::SeqCst) < range.end)
     }
 
     fn warm(&self, range: Range<u64>) {
-        let (store, to) = self.cold.as_ref().unwrap();
-        store.0.warmers.lock().unwrap().push(std::thread::current().id());
-        to.store(range.end, Ordering::SeqCst);
+        self.store.0.warmers.lock().unwrap().push(std::thread::current().id());
+        self.cold.as_ref().unwrap().store(range.end, Ordering::SeqCst);
     }
 }
 
