@@ -44,11 +44,10 @@ fn refusals() {
     let two = part(&shop.store, "a", &upload, 2, b"small").unwrap();
     let three = part(&shop.store, "a", &upload, 3, b"last").unwrap();
     let before = shop.tree();
-    let other =
-        |number, etag: &str| CompletedPart { number, etag: etag.into(), checksums: Vec::new() };
+    let other = |number, etag: &str| CompletedPart { number, etag: etag.into(), checksum: None };
     let wrong_checksum = || {
-        let checksums = vec![digest(Algorithm::Crc64Nvme, b"other")];
-        CompletedPart { checksums, ..one.clone() }
+        let checksum = Some(digest(Algorithm::Crc64Nvme, b"other"));
+        CompletedPart { checksum, ..one.clone() }
     };
     for (parts, expected) in [
         (vec![], Code::MalformedXML),
@@ -104,7 +103,7 @@ fn hostile_names() {
         &"0".repeat(48),
         &"f".repeat(48),
     ];
-    let one = CompletedPart { number: 1, etag: "x".into(), checksums: Vec::new() };
+    let one = CompletedPart { number: 1, etag: "x".into(), checksum: None };
     let all = |name: &str, upload: &str| {
         let request = part_request(name, upload, 1, b"x");
         assert_eq!(begin(&shop.store, request).err().unwrap().code(), Code::NoSuchUpload);
@@ -361,11 +360,18 @@ fn checksums() {
                 if composite {
                     let bare: Vec<_> = parts
                         .iter()
-                        .map(|p| CompletedPart { checksums: Vec::new(), ..p.clone() })
+                        .map(|p| CompletedPart { checksum: None, ..p.clone() })
                         .collect();
                     let refused = complete(&shop.store, "a", &upload, &bare);
                     assert_eq!(code(refused), Code::InvalidRequest);
                 }
+                let mut foreign = parts.clone();
+                let of =
+                    if algorithm == Algorithm::Sha1 { Algorithm::Md5 } else { Algorithm::Sha1 };
+                foreign[1].checksum = Some(digest(of, &bodies[1]));
+                let refused = complete(&shop.store, "a", &upload, &foreign).unwrap_err();
+                assert_eq!(refused.code(), Code::BadDigest);
+                assert!(refused.sentence().contains(" you specified for part 2 did not match"));
                 let stored = with(right, Some(kind)).unwrap().stored;
                 assert_eq!(stored.checksums, [right]);
                 let info = shop.head("a").unwrap().info;
@@ -421,7 +427,7 @@ fn copies() {
                 let request = copy_request("a", &upload, number, source, range);
                 copy_part(&shop.store, request).map(|part| {
                     let etag = part.etag.as_str().into();
-                    CompletedPart { number, etag, checksums: part.checksum.into_iter().collect() }
+                    CompletedPart { number, etag, checksum: part.checksum }
                 })
             };
             let parts = [

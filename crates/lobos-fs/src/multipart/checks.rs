@@ -1,6 +1,5 @@
 //! Whether the parts that Complete lists are there, as the client knows them.
 
-use lobos_digest::Algorithm;
 use lobos_proto::op::{CompleteMultipartUpload, CompletedPart};
 use lobos_proto::{ChecksumType, Code, Error};
 use rustix::io::Errno;
@@ -92,15 +91,22 @@ fn check(
     part: &CompletedPart,
     record: &Record,
 ) -> Result<(), Error> {
-    let differs = |sent: &lobos_digest::Digest| {
-        record.known(sent.algorithm()).is_some_and(|known| known != *sent)
-    };
-    if part.etag != record.etag.as_str() || part.checksums.iter().any(differs) {
-        return Err(invalid(request, part));
+    let known = part.checksum.map(|sent| (sent, record.known(sent.algorithm())));
+    match known {
+        _ if part.etag != record.etag.as_str() => return Err(invalid(request, part)),
+        Some((sent, Some(known))) if sent != known => return Err(invalid(request, part)),
+        // A promise that nothing is known of is not kept.
+        Some((sent, None)) => {
+            return Err(Error::new(Code::BadDigest).message(format!(
+                "The {} you specified for part {} did not match what we received.",
+                sent.algorithm().name().to_ascii_lowercase(),
+                part.number
+            )));
+        }
+        _ => {}
     }
-    let has = |algorithm: Algorithm| part.checksums.iter().any(|c| c.algorithm() == algorithm);
     match opened.control.checksum {
-        Some((algorithm, ChecksumType::Composite)) if !has(algorithm) => {
+        Some((algorithm, ChecksumType::Composite)) if part.checksum.is_none() => {
             Err(Error::new(Code::InvalidRequest).message(format!(
                 "The upload was created using a {} checksum. The complete request must include \
                  the checksum for each part. It was missing for part {} in the request.",

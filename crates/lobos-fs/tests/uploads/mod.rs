@@ -101,8 +101,7 @@ pub(crate) fn part(
 }
 
 pub(crate) fn completed(number: u32, stored: &StoredPart) -> CompletedPart {
-    let checksums = stored.checksum.into_iter().collect();
-    CompletedPart { number, etag: stored.etag.as_str().into(), checksums }
+    CompletedPart { number, etag: stored.etag.as_str().into(), checksum: stored.checksum }
 }
 
 pub(crate) fn complete_request(

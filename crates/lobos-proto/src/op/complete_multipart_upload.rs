@@ -41,8 +41,8 @@ pub struct CompletedPart {
     pub number: u32,
     /// Its tag without quotes; what is no tag matches no part.
     pub etag: String,
-    /// Its checksums.
-    pub checksums: Vec<Digest>,
+    /// Its checksum, if one was sent.
+    pub checksum: Option<Digest>,
 }
 
 /// The object that was made.
@@ -151,17 +151,27 @@ fn part(part: &Element) -> Result<CompletedPart, Error> {
         Ok(_) => return Err(Error::new(Code::InvalidPart).element("PartNumber", text)),
         Err(_) => return Err(malformed()),
     };
-    let mut checksums = Vec::new();
-    for algorithm in Algorithm::ALL {
-        let value = part.child(algorithm.element()).map(str::trim);
-        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
-        checksums.push(Digest::from_base64(algorithm, value).ok_or_else(|| {
-            Error::new(Code::InvalidArgument)
-                .message("Invalid Base64 or multiple checksums present in request")
-                .argument("Checksum", value)
-        })?);
-    }
-    Ok(CompletedPart { number, etag, checksums })
+    Ok(CompletedPart { number, etag, checksum: part_checksum(part)? })
+}
+
+/// The one Checksum element of a part.
+fn part_checksum(part: &Element) -> Result<Option<Digest>, Error> {
+    let sent = |algorithm: Algorithm| {
+        let value = part.child(algorithm.element())?.trim();
+        (!value.is_empty()).then_some((algorithm, value))
+    };
+    let sent: Vec<_> = Algorithm::ALL.into_iter().filter_map(sent).collect();
+    let digest = match sent[..] {
+        [] => return Ok(None),
+        [(algorithm, value)] => Digest::from_base64(algorithm, value),
+        _ => None,
+    };
+    digest.map(Some).ok_or_else(|| {
+        let all = sent.iter().map(|(algorithm, value)| format!("{}:{value};", algorithm.name()));
+        Error::new(Code::InvalidArgument)
+            .message("Invalid Base64 or multiple checksums present in request")
+            .argument("Checksum", &all.collect::<String>())
+    })
 }
 
 pub(crate) fn write(answer: Answer<'_>, completed: &CompletedUpload) {
@@ -191,7 +201,7 @@ mod tests {
     }
 
     fn part(number: u32, etag: &str) -> CompletedPart {
-        CompletedPart { number, etag: etag.to_owned(), checksums: Vec::new() }
+        CompletedPart { number, etag: etag.to_owned(), checksum: None }
     }
 
     #[test]
@@ -210,21 +220,34 @@ mod tests {
 
     #[test]
     fn checksums() {
-        // A part may bring a checksum of each algorithm; what is none is refused.
-        let all: String = Algorithm::ALL.iter().fold(String::new(), |all, algorithm| {
-            let (name, value) = (algorithm.element(), lobos_digest::digest(*algorithm, b"x"));
-            all + &format!("<{name}> {}</{name}>", value.to_base64())
-        });
-        let one = |more: &str| {
-            read(&format!("<Part>{more}<PartNumber>1</PartNumber><ETag>a</ETag></Part>"))
+        // A part may bring one checksum, of any algorithm; several, and what is none, are refused.
+        let element = |algorithm: Algorithm| {
+            let value = lobos_digest::digest(algorithm, b"x").to_base64();
+            format!("<{0}> {value}</{0}>", algorithm.element())
         };
-        let sums = &one(&all).unwrap()[0].checksums;
-        assert!(sums.iter().map(Digest::algorithm).eq(Algorithm::ALL));
-        assert_eq!(one("<ChecksumCRC32></ChecksumCRC32>"), Ok(vec![part(1, "a")]));
-        for bad in ["x", "AAAA", "AAAAAA==-1", "AAAAAAA="] {
-            let inner = format!("<ChecksumCRC32>{bad}</ChecksumCRC32>");
-            assert_eq!(one(&inner), Err(Code::InvalidArgument), "{bad}");
+        let one = |more: &str| {
+            let part = format!("<Part>{more}<PartNumber>1</PartNumber><ETag>a</ETag></Part>");
+            let root = "CompleteMultipartUpload";
+            parts(format!("<{root}>{part}</{root}>").as_bytes())
+        };
+        for algorithm in Algorithm::ALL {
+            let sent = lobos_digest::digest(algorithm, b"x");
+            let part = CompletedPart { checksum: Some(sent), ..part(1, "a") };
+            assert_eq!(one(&element(algorithm)).unwrap(), [part]);
         }
+        assert_eq!(one("<ChecksumCRC32></ChecksumCRC32>").unwrap(), [part(1, "a")]);
+        let refused = |more: &str, said: &str| {
+            let error = Error::new(Code::InvalidArgument)
+                .message("Invalid Base64 or multiple checksums present in request")
+                .argument("Checksum", said);
+            assert_eq!(one(more), Err(error));
+        };
+        for bad in ["x", "AAAA", "AAAAAA==-1", "AAAAAAA="] {
+            let element = format!("<ChecksumCRC32>{bad}</ChecksumCRC32>");
+            refused(&element, &format!("CRC32:{bad};"));
+        }
+        let two = element(Algorithm::Sha1) + &element(Algorithm::Crc32);
+        refused(&two, "CRC32:jNwWgw==;SHA1:EfatjsUqKYSrqv18O1FlA3hcIHI=;");
     }
 
     #[test]
