@@ -1,10 +1,21 @@
 //! MD5 of many streams at once, whatever pieces they come in and whoever begins, ends or is given
 //! up beside them: the crate md-5 says the same.
 
+use std::sync::LazyLock;
+
 use lobos_md5::{Md5, Shared, Together};
 use md5::Digest as _;
 
 use crate::input::Input;
+
+/// What streams are cut from.
+static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+});
+
+/// As much as an input may hash: 40 streams that wait with a whole buffer each. Whoever hashes less
+/// tries more.
+const MOST: usize = 1_500_000;
 
 struct Open {
     shared: Shared,
@@ -23,11 +34,9 @@ impl Open {
 /// A list of what is done.
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let bytes: Vec<u8> =
-        (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let together = Together::new();
     let mut open: Vec<Open> = Vec::new();
-    let mut left = 4_000_000_usize;
+    let mut left = MOST;
     while !input.is_empty() && left > 0 {
         let what = input.byte();
         match what % 8 {
@@ -48,7 +57,7 @@ pub fn run(data: &[u8]) {
                 let scale = [1, 1, 64, 64, 1024][usize::from(what >> 3) % 5];
                 let length = (usize::from(input.byte()) * scale + usize::from(kind)).min(left);
                 let begin = input.word();
-                let piece = &bytes[begin..begin + length.min(bytes.len() - begin)];
+                let piece = &BYTES[begin..begin + length.min(BYTES.len() - begin)];
                 left -= piece.len().max(1).min(left);
                 open[at].shared.update(piece);
                 open[at].alone.update(piece);
